@@ -96,6 +96,7 @@ enum fwr_error {
     FWR_E_DONOR_STALLED = -86,   /* below the minimum rate */
     FWR_E_DONOR_LIED = -87,      /* sent bytes that do not hash to what was signed */
     FWR_E_ABORTED = -88,         /* stopped by an operator */
+    FWR_E_PEER = -89,            /* the peer failed for a reason of its own */
 
     /* Sessions (RMCP+) */
     FWR_E_SESSION_CLOSED = -100,
