@@ -1,3 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-pkginclude_HEADERS += include/fwrecover/error.h
+pkginclude_HEADERS += \
+	include/fwrecover/command.h \
+	include/fwrecover/donor.h \
+	include/fwrecover/envelope.h \
+	include/fwrecover/error.h \
+	include/fwrecover/flash.h \
+	include/fwrecover/host.h \
+	include/fwrecover/link.h \
+	include/fwrecover/manifest.h \
+	include/fwrecover/oem.h \
+	include/fwrecover/platform.h \
+	include/fwrecover/policy.h \
+	include/fwrecover/recipient.h \
+	include/fwrecover/source.h \
+	include/fwrecover/store.h \
+	include/fwrecover/tree.h \
+	include/fwrecover/trust.h
 nodist_pkginclude_HEADERS += include/fwrecover/version.h
