@@ -254,11 +254,11 @@ enum fwr_start_result {
     FWR_START_STALE = 2,   /* a run number not above the last one: nothing done */
     FWR_START_REFUSED = 3, /* not possible now; Get Status has the reason */
 };
-struct fwr_start_request { /* Abort as well: mode zero */
+struct fwr_start_request { /* Abort as well */
     uint8_t cookie;
     uint8_t slot;
-    uint32_t run; /* the caller's number, rising; the same number again does nothing new */
-    uint8_t mode; /* enum fwr_start_mode */
+    uint32_t run; /* the caller's number, rising, not 0; the same again does nothing new */
+    uint8_t mode; /* enum fwr_start_mode; zero in Abort */
 };
 
 /* Get Status */
@@ -363,8 +363,40 @@ struct fwr_status_page {
 };
 #define FWR_STATUS_PAGE_SIZE 80
 
+/* The policy page. */
+struct fwr_policy_page {
+    uint32_t min_sequence;   /* 0 = none */
+    uint8_t media;           /* bit n: enum fwr_medium value n may be used */
+    uint32_t generation;     /* of Set Policy, 0 = never set */
+    uint32_t security_floor; /* lower security versions are refused */
+    uint32_t sequence_floor; /* last confirmed sequence */
+};
+#define FWR_POLICY_PAGE_SIZE 17
+
+/* The peers page: a header, then `count` entries of `entry_size` bytes each. A reader skips
+ * what it does not know of a longer entry. */
+struct fwr_peers_page {
+    uint8_t count;
+    uint8_t entry_size; /* at least FWR_PEER_ENTRY_SIZE */
+};
+#define FWR_PEERS_PAGE_SIZE 4
+enum fwr_peer_flag {
+    FWR_PEER_ASKED = 1 << 0,   /* in this run */
+    FWR_PEER_SERVING = 1 << 1, /* has a transfer now */
+    FWR_PEER_DROPPED = 1 << 2, /* `reason` says why */
+};
+struct fwr_peer_entry {
+    uint8_t peer;   /* the recipient's number for it */
+    uint8_t medium; /* enum fwr_medium */
+    uint8_t reason; /* why it was last passed over or dropped, 0 = it was not */
+    uint8_t flags;  /* enum fwr_peer_flag bits */
+    uint8_t tag[FWR_TAG_SIZE]; /* what it offered last; zero = nothing */
+};
+#define FWR_PEER_ENTRY_SIZE 12
+
 /* Encoders and decoders. The ones named after a command serve that command; `data`, `read`,
- * `empty`, `result` and `start` serve every command of that shape. */
+ * `empty` and `result` serve every command of that shape. Each pair has one table in
+ * lib/wire/command.c: what a decoder refuses, its encoder refuses too (FWR_E_ARGUMENT). */
 #define FWR_CODEC_PAIR(name, type)                                                                 \
     int fwr_##name##_encode(const struct fwr_##type *message, void *buffer, size_t capacity);      \
     int fwr_##name##_decode(const void *bytes, size_t length, struct fwr_##type *message)
@@ -388,12 +420,16 @@ FWR_CODEC_PAIR(wanted, wanted);
 FWR_CODEC_PAIR(write_data_request, write_data_request);
 FWR_CODEC_PAIR(result_reply, result_reply);
 FWR_CODEC_PAIR(start_request, start_request);
+FWR_CODEC_PAIR(abort_request, start_request);
 FWR_CODEC_PAIR(get_status_request, get_status_request);
 FWR_CODEC_PAIR(get_status_reply, get_status_reply);
 FWR_CODEC_PAIR(set_policy_request, set_policy_request);
 FWR_CODEC_PAIR(read_page_request, read_page_request);
 FWR_CODEC_PAIR(read_page_reply, read_page_reply);
 FWR_CODEC_PAIR(status_page, status_page);
+FWR_CODEC_PAIR(policy_page, policy_page);
+FWR_CODEC_PAIR(peers_page, peers_page);
+FWR_CODEC_PAIR(peer_entry, peer_entry);
 
 #ifdef __cplusplus
 }

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-fwr_sources += lib/wire/cursor.c lib/wire/cursor.h
+fwr_sources += lib/wire/command.c lib/wire/cursor.c lib/wire/cursor.h lib/wire/names.c
