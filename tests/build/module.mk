@@ -2,7 +2,8 @@
 # Tests of the build itself: public headers, exported names, an installed copy; and, on demand,
 # the unit tests on other machines and the builds with parts left out.
 check_scripts += tests/build/headers tests/build/exports tests/build/installed
-EXTRA_DIST += tests/build/cross tests/build/variants tests/build/program.c
+EXTRA_DIST += tests/build/cross tests/build/variants tests/build/analyze \
+	tests/build/program.c .clang-tidy
 
 # A 32-bit and a big-endian machine under qemu-user; needs Debian and the network.
 check-cross:
@@ -11,4 +12,12 @@ check-cross:
 check-variants:
 	$(srcdir)/tests/build/variants $(srcdir) variants
 
-.PHONY: check-cross check-variants
+# gcc -fanalyzer, clang-tidy, cppcheck and clang-format.
+analyze: all
+	$(srcdir)/tests/build/analyze $(srcdir) -I$(abs_top_builddir)/include \
+		-I$(abs_top_srcdir)/include -I$(abs_top_srcdir)/lib -I$(abs_top_srcdir) \
+		-I$(abs_top_builddir) -DHAVE_CONFIG_H -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE \
+		-D_FILE_OFFSET_BITS=64 $(CRYPTO_CFLAGS) $(JSON_C_CFLAGS) $(CONFUSE_CFLAGS) \
+		$(OPENIPMI_CFLAGS)
+
+.PHONY: check-cross check-variants analyze
