@@ -1,3 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 unit_tests += tests/unit/test_error
 unit_tests += tests/unit/test_cursor
+unit_tests += tests/unit/test_tree tests/unit/test_manifest
+EXTRA_DIST += tests/unit/seeded.h
