@@ -4,6 +4,9 @@ pkginclude_HEADERS += \
 	include/fwrecover/donor.h \
 	include/fwrecover/envelope.h \
 	include/fwrecover/error.h \
+	include/fwrecover/fault.h \
+	include/fwrecover/flash-file.h \
+	include/fwrecover/flash-ramnor.h \
 	include/fwrecover/flash.h \
 	include/fwrecover/host.h \
 	include/fwrecover/link.h \
@@ -13,6 +16,8 @@ pkginclude_HEADERS += \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
 	include/fwrecover/source.h \
+	include/fwrecover/store-dir.h \
+	include/fwrecover/store-ram.h \
 	include/fwrecover/store.h \
 	include/fwrecover/tree.h \
 	include/fwrecover/trust.h

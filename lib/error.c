@@ -153,10 +153,11 @@ static const struct row rows[] = {
     {FWR_E_IO, CC_UNSPECIFIED, "io", "Input or output failed"},
     {FWR_E_CONFIG, CC_UNSPECIFIED, "config", "The configuration is wrong"},
     {FWR_E_PERMISSIONS, CC_UNSPECIFIED, "permissions",
-     "A file with a secret can be read by others"},
+     "Others can read a file with a secret, or change a file or directory that must be ours"},
     {FWR_E_CRYPTO, CC_UNSPECIFIED, "crypto", "The cryptographic library failed"},
     {FWR_E_MEMORY, CC_UNSPECIFIED, "memory", "Out of memory"},
     {FWR_E_RANDOM, CC_UNSPECIFIED, "random", "The source of random numbers failed"},
+    {FWR_E_ACCESS, CC_UNSPECIFIED, "access", "The operating system forbids access"},
 };
 
 static const struct row *row_find(int error)

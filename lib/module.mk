@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 fwr_sources += lib/error.c
+fwr_sources += lib/fileio.c lib/fileio.h lib/platform.c

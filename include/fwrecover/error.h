@@ -108,10 +108,11 @@ enum fwr_error {
     /* Around the library */
     FWR_E_IO = -110,
     FWR_E_CONFIG = -111,
-    FWR_E_PERMISSIONS = -112,    /* a secret file that others may read */
+    FWR_E_PERMISSIONS = -112,    /* others may read a secret, or change what we trust */
     FWR_E_CRYPTO = -113,         /* libcrypto failed */
     FWR_E_MEMORY = -114,
     FWR_E_RANDOM = -115,         /* the caller's random source failed */
+    FWR_E_ACCESS = -116,         /* the operating system forbids it */
 };
 
 /* The error's short name, as "below-floor": lower case, stable, for logs and JSON.
