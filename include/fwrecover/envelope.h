@@ -28,16 +28,20 @@ struct fwr_envelope {
     struct fwr_signature signatures[FWR_SIGNATURES_MAX];
 };
 
-/* Splits an envelope. FWR_OK, FWR_E_ENVELOPE, FWR_E_ENVELOPE_SIZE (longer than FWR_ENVELOPE_MAX). */
+/* Splits an envelope. FWR_OK, FWR_E_ENVELOPE, FWR_E_ENVELOPE_SIZE (longer than FWR_ENVELOPE_MAX).
+ */
 int fwr_envelope_open(const void *bytes, size_t length, struct fwr_envelope *envelope);
 
 /* Reads how long the whole envelope is from its first bytes: FWR_E_NO_SPACE when more bytes
- * are needed to tell, FWR_E_ENVELOPE, FWR_E_ENVELOPE_SIZE, or FWR_OK with `total` set. Lets a
- * reader refuse endless data before it has read it. */
+ * are needed to tell (`total` then says how many to have before asking again), FWR_E_ENVELOPE,
+ * FWR_E_ENVELOPE_SIZE, or FWR_OK with `total` set. Lets a reader refuse endless data before it
+ * has read it: whatever `total` says, the envelope is no shorter. */
 int fwr_envelope_total(const void *bytes, size_t length, size_t *total);
 
 /* Writes an envelope; the signatures are sorted by key id so that the bytes are reproducible.
- * The length, FWR_E_NO_SPACE, FWR_E_ARGUMENT (too many or a key id twice). */
+ * Attaching the same signatures always gives the same envelope; signing again does so with
+ * Ed25519 only. `buffer` must not overlap the inputs. The length, FWR_E_NO_SPACE (also above
+ * FWR_ENVELOPE_MAX), FWR_E_ARGUMENT (too many, empty, or a key id twice). */
 int fwr_envelope_build(const void *payload, size_t payload_length,
                        const struct fwr_signature *signatures, size_t count, void *buffer,
                        size_t capacity);

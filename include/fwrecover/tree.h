@@ -37,10 +37,14 @@ int fwr_hash_leaf(struct fwr_hasher *hasher, const void *block, size_t length, u
 int fwr_hash_node(struct fwr_hasher *hasher, const uint8_t *left, const uint8_t *right,
                   uint8_t *out);
 
-/* Shape: how many nodes each level has. `leaves` is at least 1. */
-uint8_t fwr_tree_levels(uint32_t leaves); /* number of levels: 1 for one leaf */
+/* Leaves of the largest chip in the smallest blocks. */
+#define FWR_TREE_LEAVES_MAX (1u << 23)
+#define FWR_TREE_LEVELS_MAX 24
+
+/* Shape: how many nodes each level has. `leaves` is 1 to FWR_TREE_LEAVES_MAX. */
+uint8_t fwr_tree_levels(uint32_t leaves);                /* number of levels: 1 for one leaf */
 uint32_t fwr_tree_width(uint32_t leaves, uint8_t level); /* ceil(leaves / 2^level) */
-uint32_t fwr_tree_nodes(uint32_t leaves); /* of all levels together */
+uint32_t fwr_tree_nodes(uint32_t leaves);                /* of all levels together */
 
 /* The tree object is the levels from root to leaves, concatenated. Offsets in bytes; 64 bits
  * because a 4 GiB chip of 512-byte blocks has a larger tree than 32 bits address: the wire
@@ -73,11 +77,50 @@ void fwr_tree_part_init(struct fwr_tree_part *part, uint32_t leaves, uint8_t has
  * promoted). Index in the part, below its width. */
 uint8_t *fwr_tree_part_node(const struct fwr_tree_part *part, uint8_t level, uint32_t index);
 uint8_t *fwr_tree_part_root(const struct fwr_tree_part *part);
-/* Hashes all levels from the leaves up, or only what lies under node (level, index), from
- * `from_level` up to and including `level`. FWR_OK or FWR_E_CRYPTO. */
+/* Hashes all levels above the leaves, or only what lies under node (level, index): the nodes of
+ * `from_level` are the input, those above it up to and including the node itself are computed.
+ * FWR_OK or FWR_E_CRYPTO. */
 int fwr_tree_part_build(const struct fwr_tree_part *part, struct fwr_hasher *hasher);
 int fwr_tree_part_build_under(const struct fwr_tree_part *part, struct fwr_hasher *hasher,
                               uint8_t from_level, uint8_t level, uint32_t index);
+
+/* The root of a tree whose leaves come one by one in their order, and its tree object where the
+ * caller has room for it. For scans that are cut into steps; the caller's memory, no end call. */
+struct fwr_tree_builder {
+    struct fwr_hasher *hasher;
+    uint8_t *object;
+    uint32_t leaves;
+    uint32_t next; /* leaves taken so far */
+    uint8_t pending[FWR_TREE_LEVELS_MAX][FWR_HASH_MAX];
+};
+
+/* `object` is NULL, or takes the fwr_tree_size bytes of the tree object. The hasher must live as
+ * long as the builder. FWR_OK; FWR_E_ARGUMENT (number of leaves); FWR_E_NO_SPACE. */
+int fwr_tree_builder_init(struct fwr_tree_builder *builder, struct fwr_hasher *hasher,
+                          uint32_t leaves, void *object, uint64_t capacity);
+/* Adds the next leaf: as a block, or as its hash where that is already known (a waived leaf).
+ * FWR_OK; FWR_E_STATE after the last leaf; FWR_E_CRYPTO: begin again. */
+int fwr_tree_builder_block(struct fwr_tree_builder *builder, const void *block, size_t length);
+int fwr_tree_builder_leaf(struct fwr_tree_builder *builder, const uint8_t *leaf);
+/* Copies the root. FWR_OK; FWR_E_STATE while leaves are missing. */
+int fwr_tree_builder_root(const struct fwr_tree_builder *builder, uint8_t *root);
+
+/* Where fwr_tree_of_image finds the image. `read` has the shape of the operations of fwr_flash
+ * and fwr_source. `buffer` has `capacity` bytes, at least one block; 64 KiB reads well. */
+struct fwr_tree_input {
+    int (*read)(void *ctx, uint32_t address, void *buffer, uint32_t length);
+    void *ctx;
+    uint8_t *buffer;
+    uint32_t capacity;
+};
+
+/* The root over the manifest's `write` regions, read in one go, and the tree object if `object`
+ * is not NULL. Uses the manifest's map, block size and hash; its root is neither read nor set,
+ * so this serves to make one as well as to check one. FWR_OK; FWR_E_NO_SPACE (buffer or object);
+ * FWR_E_ARGUMENT (no `write` region); FWR_E_ALGORITHM; FWR_E_CRYPTO; what `read` returned, but
+ * FWR_E_UNSUPPORTED for FWR_PENDING: use a builder there. */
+int fwr_tree_of_image(const struct fwr_manifest *manifest, const struct fwr_tree_input *input,
+                      void *object, uint64_t capacity, uint8_t *root);
 
 #ifdef __cplusplus
 }

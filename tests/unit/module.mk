@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 unit_tests += tests/unit/test_error
 unit_tests += tests/unit/test_cursor
+unit_tests += tests/unit/test_tree tests/unit/test_manifest
+EXTRA_DIST += tests/unit/seeded.h
 unit_tests += tests/unit/test_crc32 tests/unit/test_platform tests/unit/test_flash_ramnor

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a release key must be, its canonical form, and how each algorithm is set up in EVP.
+ * Called by trust.c and sign.c. Holds no keys.
+ */
+#include "image/key.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include <fwrecover/error.h>
+
+enum {
+    RSA_BITS_MIN = 3072,
+    RSA_BITS_MAX = 8 * FWR_SIGNATURE_MAX,
+    RSA_EXPONENT_MIN = 65537,
+    PSS_SALT = 48,
+    ED25519_SIZE = 32,
+    P384_POINT_SIZE = 97,
+    GROUP_NAME_SIZE = 32,
+};
+
+/* The one encoding of an Ed25519 public key has its y below p = 2^255 - 19; libcrypto reduces
+ * others silently, and one key would count as two. */
+static bool ed25519_is_canonical(const EVP_PKEY *pkey)
+{
+    uint8_t y[ED25519_SIZE];
+    size_t length = sizeof(y);
+    size_t i;
+
+    if (EVP_PKEY_get_raw_public_key(pkey, y, &length) != 1 || length != sizeof(y))
+        return false;
+    if (y[0] < 0xed || (y[ED25519_SIZE - 1] & 0x7f) != 0x7f)
+        return true;
+    for (i = 1; i < ED25519_SIZE - 1; i++) {
+        if (y[i] != 0xff)
+            return true;
+    }
+    return false;
+}
+
+static bool p384_is_canonical(const EVP_PKEY *pkey)
+{
+    uint8_t point[P384_POINT_SIZE];
+    size_t length = 0;
+
+    return EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+                                           &length) == 1 &&
+           length == sizeof(point) && point[0] == 0x04;
+}
+
+static bool rsa_is_strong(const EVP_PKEY *pkey)
+{
+    int bits = EVP_PKEY_get_bits(pkey);
+    BIGNUM *exponent = NULL;
+    bool strong = bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX &&
+                  EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
+                  BN_is_odd(exponent) && BN_get_word(exponent) >= RSA_EXPONENT_MIN;
+
+    BN_free(exponent);
+    return strong;
+}
+
+int fwr_key_classify(const EVP_PKEY *pkey, uint8_t *algorithm)
+{
+    char group[GROUP_NAME_SIZE];
+    size_t length;
+
+    if (EVP_PKEY_is_a(pkey, "ED25519")) {
+        *algorithm = FWR_KEY_ED25519;
+        return ed25519_is_canonical(pkey) ? FWR_OK : FWR_E_KEY;
+    }
+    if (EVP_PKEY_is_a(pkey, "RSA")) {
+        *algorithm = FWR_KEY_RSA_PSS;
+        return rsa_is_strong(pkey) ? FWR_OK : FWR_E_KEY;
+    }
+    if (EVP_PKEY_is_a(pkey, "EC")) {
+        if (EVP_PKEY_get_group_name(pkey, group, sizeof(group), &length) != 1 ||
+            strcmp(group, SN_secp384r1) != 0)
+            return FWR_E_ALGORITHM;
+        *algorithm = FWR_KEY_ECDSA_P384;
+        return p384_is_canonical(pkey) ? FWR_OK : FWR_E_KEY;
+    }
+    return FWR_E_ALGORITHM;
+}
+
+BUF_MEM *fwr_key_message(const char *prefix, const void *bytes, size_t length)
+{
+    size_t prefix_length = strlen(prefix);
+    BUF_MEM *message = BUF_MEM_new();
+
+    if (message == NULL || length > SIZE_MAX - prefix_length ||
+        BUF_MEM_grow(message, prefix_length + length) == 0) {
+        BUF_MEM_free(message);
+        return NULL;
+    }
+    memcpy(message->data, prefix, prefix_length);
+    if (length > 0)
+        memcpy(message->data + prefix_length, bytes, length);
+    return message;
+}
+
+int fwr_key_begin(EVP_MD_CTX *context, EVP_PKEY *pkey, uint8_t algorithm,
+                  int (*init)(EVP_MD_CTX *context, EVP_PKEY_CTX **parameters, const char *hash,
+                              OSSL_LIB_CTX *library, const char *properties, EVP_PKEY *pkey,
+                              const OSSL_PARAM *settings))
+{
+    int salt = PSS_SALT;
+    char padding[] = OSSL_PKEY_RSA_PAD_MODE_PSS;
+    char mgf1[] = "SHA2-384";
+    const OSSL_PARAM pss[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, padding, 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_MGF1_DIGEST, mgf1, 0),
+        OSSL_PARAM_construct_int(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, &salt),
+        OSSL_PARAM_construct_end(),
+    };
+    const char *hash = algorithm == FWR_KEY_ED25519 ? NULL : "SHA2-384";
+
+    return init(context, NULL, hash, NULL, NULL, pkey, algorithm == FWR_KEY_RSA_PSS ? pss : NULL);
+}
