@@ -15,6 +15,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/platform.h \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
+	include/fwrecover/rmcp.h \
 	include/fwrecover/source.h \
 	include/fwrecover/store-dir.h \
 	include/fwrecover/store-ram.h \

@@ -102,8 +102,11 @@ enum fwr_error {
     FWR_E_SESSION_CLOSED = -100,
     FWR_E_SESSION_REFUSED = -101, /* the peer refused with a status code */
     FWR_E_SESSION_SUITE = -102,   /* cipher suite is not exactly a configured one */
-    FWR_E_SESSION_AUTH = -103,    /* wrong user, password, K_g, or a forged packet */
+    FWR_E_SESSION_AUTH = -103,    /* wrong password, or a forged packet */
     FWR_E_SESSION_FULL = -104,    /* no free session */
+    FWR_E_SESSION_USER = -105,    /* the peer has no such user */
+    FWR_E_SESSION_KG = -106,      /* the BMC key (K_g) is not the peer's */
+    FWR_E_SESSION_PRIVILEGE = -107, /* the user may not have the privilege asked for */
 
     /* Around the library */
     FWR_E_IO = -110,

@@ -7,3 +7,5 @@ unit_tests += tests/unit/test_crc32 tests/unit/test_platform tests/unit/test_fla
 unit_tests += tests/unit/test_command
 tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/vectors.c \
 	tests/unit/vectors.h
+unit_tests += tests/unit/test_rmcp_handshake
+EXTRA_DIST += tests/unit/rmcp_pair.h
