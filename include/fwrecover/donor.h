@@ -42,7 +42,7 @@ struct fwr_donor_config {
     uint32_t bytes_per_second; /* admission limit over all transfers, 0 = none */
     uint16_t lease_seconds;    /* [30] */
     uint8_t window;            /* requests a recipient may have outstanding [15] */
-    uint8_t segments;          /* tree segments kept in memory per image [2] */
+    uint8_t segments;          /* tree segments kept in memory, over all images [transfers + 2] */
 };
 
 /* Bytes of storage for a configuration; 0 when the configuration is not usable. */
