@@ -174,3 +174,16 @@ size_t vector_hex(const struct vector *vector, const char *key, uint8_t *out, si
     assert_int_equal(*end, '\0');
     return length;
 }
+
+bool vector_takes_length(const struct vector *vector, size_t length)
+{
+    char *end;
+
+    assert_non_null(vector->lengths);
+    for (const char *at = vector->lengths; *at; at = end) {
+        if (strtoul(at, &end, 10) == length)
+            return true;
+        assert_ptr_not_equal(at, end);
+    }
+    return false;
+}

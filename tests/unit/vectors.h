@@ -46,6 +46,9 @@ uint64_t vector_number(const struct vector *vector, const char *key);
 /* The same, of a byte string: its length. */
 size_t vector_hex(const struct vector *vector, const char *key, uint8_t *out, size_t capacity);
 
+/* Whether a reader takes that many bytes of (the vector's bytes and one byte 00h). */
+bool vector_takes_length(const struct vector *vector, size_t length);
+
 /* Text to bytes, up to its end or the next space; `*end` is then behind that space. */
 size_t vector_parse_hex(const char *text, uint8_t *out, size_t capacity, const char **end);
 

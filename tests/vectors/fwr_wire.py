@@ -299,7 +299,9 @@ def open_manifest(raw):
         raise Refused("manifest")
     values["version"] = fields[6].decode("ascii")
     block = values["block_size"]
-    if values["hardware_min"] > values["hardware_max"] or values["hash"] not in HASHES:
+    if values["hash"] not in HASHES:
+        raise Refused("algorithm")
+    if values["hardware_min"] > values["hardware_max"]:
         raise Refused("manifest")
     if len(values["root"]) != HASHES[values["hash"]]().digest_size:
         raise Refused("manifest")
@@ -313,7 +315,7 @@ def open_manifest(raw):
         if guard % block or not any(
                 kind == WRITE and flags == BOOT and start <= guard < start + length
                 for start, (length, kind, flags, _) in placed(values["region"])):
-            raise Refused("manifest")
+            raise Refused("region-map")
     return values
 
 
@@ -363,6 +365,46 @@ def trust_set(generation, groups, revoked=()):
     if revoked:
         fields.append((3, b"".join(sorted(revoked))))
     return tlv(fields)
+
+
+def open_trust_set(raw):
+    """The structure only: whether a SPKI is a key is not looked at."""
+    fields = open_tlv(raw, (1, 2, 3), "trust-set")
+    if 1 not in fields or 2 not in fields or len(fields[1]) != 4 or not any(fields[1]):
+        raise Refused("trust-set")
+    groups = []
+    spkis = []
+    at = 0
+    body = fields[2]
+    while at < len(body):
+        if at + 2 > len(body):
+            raise Refused("trust-set")
+        threshold, count = body[at:at + 2]
+        at += 2
+        keys = []
+        for _ in range(count):
+            if at + 3 > len(body):
+                raise Refused("trust-set")
+            algorithm, length = struct.unpack_from("<BH", body, at)
+            at += 3
+            if not 1 <= algorithm <= 3 or not 1 <= length <= 640 or at + length > len(body):
+                raise Refused("trust-set")
+            keys.append((algorithm, body[at:at + length]))
+            at += length
+        if not 1 <= threshold <= count:
+            raise Refused("trust-set")
+        groups.append((threshold, keys))
+        spkis += [spki for _, spki in keys]
+    if not 1 <= len(groups) <= 4 or len(spkis) > 8 or len(set(spkis)) != len(spkis):
+        raise Refused("trust-set")
+    revoked = []
+    if 3 in fields:
+        if len(fields[3]) % 32 or not 1 <= len(fields[3]) // 32 <= 16:
+            raise Refused("trust-set")
+        revoked = [fields[3][n:n + 32] for n in range(0, len(fields[3]), 32)]
+        if sorted(set(revoked)) != revoked:
+            raise Refused("trust-set")
+    return int.from_bytes(fields[1], "little"), groups, revoked
 
 
 # --- Tree (section 11.6) -----------------------------------------------------------------

@@ -24,7 +24,8 @@ HEADER = """\
 #   message: ...    the form of the bytes; several commands may share one
 #   FIELD = VALUE   in the order of the bytes; numbers are decimal, byte strings hex, text is in
 #                   quotes; a repeated FIELD is a list; reserved fields are not named
-#   refused: ...    instead of fields: how a reader refuses the bytes
+#   refused: ...    instead of fields: how a reader refuses the bytes (in image formats the
+#                   kind of fault is advice; that it is refused is not)
 #   bytes: ...      hex, continued on lines that begin with two spaces
 #   lengths: ...    which prefixes of (the bytes and one byte 00h) a reader takes as a message
 #   mutants: N      how many of the strings that differ from the bytes in exactly one byte a
@@ -39,7 +40,7 @@ class Vectors:
         self.parts = [HEADER.format(title=title)]
 
     def add(self, name, direction, command, message, fields=(), refused=None, raw=None,
-            reader=None):
+            reader=None, mutate=True):
         lines = [f"name: {name}", f"direction: {direction}", f"command: {command}",
                  f"message: {message}"]
         lines += [f"{key} = {text(value)}" for key, value in fields]
@@ -51,7 +52,8 @@ class Vectors:
         if reader:
             taken = [n for n in range(len(raw) + 2) if takes(reader, (raw + b"\0")[:n])]
             lines.append("lengths: " + " ".join(map(str, taken)))
-            lines.append(f"mutants: {count_mutants(reader, raw)}")
+            if mutate:
+                lines.append(f"mutants: {count_mutants(reader, raw)}")
         self.parts.append("\n".join(lines) + "\n")
 
     def message(self, name, direction, command, message, **fields):
@@ -418,7 +420,10 @@ def add_trust(v, name, generation, groups, revoked=()):
         fields.append(("threshold", threshold))
         fields += [("key", (algorithm, wire.key_id(spki), spki)) for algorithm, spki in keys]
     fields += [("revoked", key_id) for key_id in sorted(revoked)]
-    v.add(name, "format", "the payload of a trust envelope", "trust_set", fields, raw=raw)
+    assert wire.open_trust_set(raw) == (generation, groups, sorted(revoked))
+    # A mutant of a key may be a key: whether it is one takes more than this side has.
+    v.add(name, "format", "the payload of a trust envelope", "trust_set", fields, raw=raw,
+          reader=wire.open_trust_set, mutate=False)
     return raw
 
 
