@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/e2e/rmcp_ask tests/e2e/rmcp_respond
+check_scripts += tests/e2e/rmcp_interop

@@ -607,7 +607,7 @@ static int on_open_response(struct fwr_rmcp_initiator *initiator, uint64_t now,
 
     if (error != FWR_OK)
         return error;
-    if (open.tag != initiator->tag || open.console != initiator->rakp.console)
+    if (open.tag != initiator->tag || (!open.bare && open.console != initiator->rakp.console))
         return FWR_E_STALE;
     if (open.code == FWR_RMCP_CODE_OK && open.managed == 0)
         return FWR_E_MALFORMED;

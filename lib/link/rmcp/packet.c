@@ -9,15 +9,16 @@
 
 #include "packet.h"
 
-#define RMCP_VERSION    0x06
-#define RMCP_NO_ACK     0xff
-#define RMCP_CLASS_ASF  0x06
-#define RMCP_CLASS_IPMI 0x07
-#define AUTH_TYPE_NONE  0x00
-#define AUTH_TYPE_RMCP  0x06
-#define ASF_PING        0x80
-#define ASF_PONG        0x40
-#define ALGORITHM_SIZE  8
+#define RMCP_VERSION      0x06
+#define RMCP_NO_ACK       0xff
+#define RMCP_CLASS_ASF    0x06
+#define RMCP_CLASS_IPMI   0x07
+#define AUTH_TYPE_NONE    0x00
+#define AUTH_TYPE_RMCP    0x06
+#define ASF_PING          0x80
+#define ASF_PONG          0x40
+#define BARE_REFUSAL_SIZE 2
+#define ALGORITHM_SIZE    8
 
 /* ASF numbers are big-endian, IPMI's are not. */
 static const uint8_t asf_iana[4] = {0, 0, 4542 >> 8, 4542 & 0xff};
@@ -305,8 +306,9 @@ int fwr_rmcp_open_response_decode(struct fwr_rmcp_open_response *out, const uint
     fwr_reader_init(&reader, at, length);
     get_answer(&reader, &out->tag, &out->code, &out->privilege, &out->console);
     out->privilege &= FWR_RMCP_ROLE_PRIVILEGE;
+    out->bare = reader.failed;
     if (out->code != FWR_RMCP_CODE_OK)
-        return reader.failed ? FWR_E_MALFORMED : FWR_OK;
+        return length < BARE_REFUSAL_SIZE ? FWR_E_MALFORMED : FWR_OK;
     out->managed = fwr_reader_u32(&reader);
     if (get_algorithms(&reader, &out->algorithms) != FWR_OK)
         memset(&out->algorithms, 0xff, sizeof(out->algorithms)); /* equal to no suite's */

@@ -158,6 +158,7 @@ struct fwr_rmcp_open_request {
 struct fwr_rmcp_open_response {
     uint8_t tag;
     uint8_t code;
+    bool bare; /* decoded from a refusal that is only tag and code, as lanserv sends it */
     uint8_t privilege;
     uint32_t console;
     uint32_t managed; /* session id chosen by the managed system */

@@ -348,7 +348,7 @@ static void end_active(const struct fwr_rmcp_responder *responder, struct active
     fwr_rmcp_session_end(&session);
     OPENSSL_cleanse(active, sizeof(*active));
     active->session = session; /* libcrypto's contexts, keys gone */
-    note(responder, "closed", user, reason);
+    note(responder, "closed", user, reason != FWR_E_SESSION_CLOSED ? reason : FWR_OK);
 }
 
 /* ---- Answers outside sessions ------------------------------------------------------------- */
