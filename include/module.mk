@@ -8,6 +8,8 @@ pkginclude_HEADERS += \
 	include/fwrecover/flash-file.h \
 	include/fwrecover/flash-ramnor.h \
 	include/fwrecover/flash.h \
+	include/fwrecover/host-null.h \
+	include/fwrecover/host-recorder.h \
 	include/fwrecover/host.h \
 	include/fwrecover/link.h \
 	include/fwrecover/manifest.h \
@@ -16,6 +18,8 @@ pkginclude_HEADERS += \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
 	include/fwrecover/rmcp.h \
+	include/fwrecover/source-file.h \
+	include/fwrecover/source-flash.h \
 	include/fwrecover/source.h \
 	include/fwrecover/store-dir.h \
 	include/fwrecover/store-ram.h \

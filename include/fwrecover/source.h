@@ -20,7 +20,9 @@ struct fwr_source {
     const char *name; /* for log lines: a path, a URL; owned by the source */
 
     /* Copies the whole envelope to `buffer` and its length to `length`.
-     * FWR_OK; FWR_E_NO_SPACE when it is longer than `capacity`; FWR_E_NOT_FOUND; FWR_E_IO. */
+     * FWR_OK; FWR_PENDING (repeat the same call); FWR_E_NO_SPACE when it is longer than
+     * `capacity`; FWR_E_NOT_FOUND; FWR_E_NOT_HELD when it has changed; FWR_E_IO or the error of
+     * the store it comes from. */
     int (*envelope)(void *ctx, void *buffer, size_t capacity, size_t *length);
 
     /* Reads `length` bytes at chip address `address`. FWR_OK, FWR_PENDING (repeat the same

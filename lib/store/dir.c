@@ -79,17 +79,20 @@ static int store_error(int error)
     }
 }
 
-static void decode_header(const uint8_t *header, struct record *record, struct copy *copy)
+static void decode_header(const uint8_t *header, size_t available, struct record *record,
+                          struct copy *copy)
 {
+    uint8_t found[sizeof(magic)];
     struct fwr_reader reader;
-    uint16_t version;
+    uint16_t version, complement;
 
     copy->state = DAMAGED;
-    if (memcmp(header, magic, sizeof(magic)) != 0)
-        return;
-    fwr_reader_init(&reader, header + sizeof(magic), HEADER_SIZE - sizeof(magic));
+    fwr_reader_init(&reader, header, available);
+    fwr_reader_copy(&reader, found, sizeof(found));
     version = fwr_reader_u16(&reader);
-    if ((fwr_reader_u16(&reader) ^ version) != 0xffff)
+    complement = fwr_reader_u16(&reader);
+    if (reader.failed || memcmp(found, magic, sizeof(magic)) != 0 ||
+        (version ^ complement) != 0xffff)
         return;
     if (version > FORMAT_VERSION) {
         copy->state = NEWER;
@@ -121,8 +124,9 @@ static int inspect_copy(struct record *record, struct copy *copy)
     if (fd < 0)
         return errno == ELOOP || errno == ENXIO ? FWR_OK : FWR_E_STORE_IO;
 
-    if (fwr_fileio_read(fd, chunk, HEADER_SIZE, 0, &count) == 0 && count == HEADER_SIZE) {
-        decode_header(chunk, record, copy);
+    if (fwr_fileio_read(fd, chunk, HEADER_SIZE, 0, &count) == 0)
+        decode_header(chunk, count, record, copy);
+    if (copy->state == VALID) {
         crc = fwr_crc32(0, chunk, CHECKED_SIZE);
         for (uint32_t at = 0; copy->state == VALID && at < copy->length; at += (uint32_t)count) {
             size_t part = copy->length - at < sizeof(chunk) ? copy->length - at : sizeof(chunk);

@@ -13,3 +13,6 @@ EXTRA_DIST += tests/unit/given_image.h
 unit_tests += tests/unit/test_image_vectors
 tests_unit_test_image_vectors_SOURCES = tests/unit/test_image_vectors.c tests/unit/vectors.c \
 	tests/unit/vectors.h
+unit_tests += tests/unit/test_flash_file tests/unit/test_store_dir tests/unit/test_store_ram
+unit_tests += tests/unit/test_source_file tests/unit/test_source_flash tests/unit/test_host
+EXTRA_DIST += tests/unit/scratch.h
