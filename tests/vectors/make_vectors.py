@@ -4,6 +4,7 @@
 
     make_vectors.py write DIR    writes DIR/*.txt
     make_vectors.py check DIR    compares; prints the first difference, ends with 1
+    make_vectors.py seeds DIR    writes DIR/FORMAT/NAME, the bytes alone, for the fuzz targets
 """
 import pathlib
 import sys
@@ -577,8 +578,24 @@ FILES = {"donor.txt": donor_commands, "recipient.txt": recipient_commands, "page
          "refused.txt": refusals, "image.txt": images, "tree.txt": trees}
 
 
+def write_seeds(folder):
+    """Seeds come from what is kept; making it again would take longer than fuzzing it."""
+    kept = pathlib.Path(__file__).with_name("image.txt").read_text(encoding="ascii")
+    formats = {"manifest": "manifest", "envelope": "envelope", "trust_set": "trust"}
+    for part in kept.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in part.replace("\n  ", " ").splitlines()
+                      if ": " in line and not line.startswith("#"))
+        if fields.get("message") in formats and "bytes" in fields:
+            path = folder / formats[fields["message"]] / fields["name"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes.fromhex(fields["bytes"]))
+
+
 def main(action, folder):
     folder = pathlib.Path(folder)
+    if action == "seeds":
+        write_seeds(folder)
+        return
     names = []
     for file, make in FILES.items():
         made = make().text()
@@ -599,6 +616,6 @@ def main(action, folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("write", "check"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("write", "check", "seeds"):
         sys.exit(__doc__)
     main(*sys.argv[1:])
