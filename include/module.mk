@@ -20,6 +20,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/rmcp.h \
 	include/fwrecover/source-file.h \
 	include/fwrecover/source-flash.h \
+	include/fwrecover/sign.h \
 	include/fwrecover/source.h \
 	include/fwrecover/store-dir.h \
 	include/fwrecover/store-ram.h \

@@ -53,6 +53,14 @@ int fwr_envelope_build(const void *payload, size_t payload_length,
 int fwr_envelope_verify_manifest(const void *bytes, size_t length, const struct fwr_trust *trust,
                                  struct fwr_manifest *manifest, uint8_t id[FWR_ID_SIZE]);
 
+/* The same for a trust set that is to follow the one `in_force`: signed as both of them demand,
+ * and of a higher generation. The first set of all is not for this: it is installed locally.
+ * FWR_OK and `next`, or the first error of fwr_envelope_open, fwr_trust_verify (by the set in
+ * force), fwr_trust_decode; FWR_E_STALE (generation); fwr_trust_verify (by the new set). On
+ * error `next` is undefined. */
+int fwr_envelope_verify_trust(const void *bytes, size_t length, const struct fwr_trust *in_force,
+                              struct fwr_trust *next);
+
 #ifdef __cplusplus
 }
 #endif

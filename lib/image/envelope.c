@@ -169,3 +169,23 @@ int fwr_envelope_verify_manifest(const void *bytes, size_t length, const struct 
         error = fwr_manifest_decode(envelope.payload, envelope.payload_length, manifest);
     return error;
 }
+
+int fwr_envelope_verify_trust(const void *bytes, size_t length, const struct fwr_trust *in_force,
+                              struct fwr_trust *next)
+{
+    struct fwr_envelope envelope;
+    int error = fwr_envelope_open(bytes, length, &envelope);
+
+    if (error == FWR_OK)
+        error =
+            fwr_trust_verify(in_force, FWR_PREFIX_TRUST, envelope.payload, envelope.payload_length,
+                             envelope.signatures, envelope.signature_count);
+    if (error == FWR_OK)
+        error = fwr_trust_decode(envelope.payload, envelope.payload_length, next);
+    if (error == FWR_OK && next->generation <= in_force->generation)
+        error = FWR_E_STALE;
+    if (error == FWR_OK)
+        error = fwr_trust_verify(next, FWR_PREFIX_TRUST, envelope.payload, envelope.payload_length,
+                                 envelope.signatures, envelope.signature_count);
+    return error;
+}

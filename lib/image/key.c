@@ -10,6 +10,7 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -22,7 +23,7 @@ enum {
     PSS_SALT = 48,
     ED25519_SIZE = 32,
     P384_POINT_SIZE = 97,
-    GROUP_NAME_SIZE = 32,
+    NAME_SIZE = 32,
 };
 
 /* The one encoding of an Ed25519 public key has its y below p = 2^255 - 19; libcrypto reduces
@@ -44,14 +45,19 @@ static bool ed25519_is_canonical(const EVP_PKEY *pkey)
     return false;
 }
 
+/* A named curve, and a point that is not compressed: SPKI has other forms of the same key. */
 static bool p384_is_canonical(const EVP_PKEY *pkey)
 {
     uint8_t point[P384_POINT_SIZE];
+    char encoding[NAME_SIZE];
     size_t length = 0;
 
-    return EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+    return EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_ENCODING, encoding,
+                                          sizeof(encoding), NULL) == 1 &&
+           strcmp(encoding, OSSL_PKEY_EC_ENCODING_GROUP) == 0 &&
+           EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
                                            &length) == 1 &&
-           length == sizeof(point) && point[0] == 0x04;
+           length == sizeof(point) && point[0] == POINT_CONVERSION_UNCOMPRESSED;
 }
 
 static bool rsa_is_strong(const EVP_PKEY *pkey)
@@ -68,7 +74,7 @@ static bool rsa_is_strong(const EVP_PKEY *pkey)
 
 int fwr_key_classify(const EVP_PKEY *pkey, uint8_t *algorithm)
 {
-    char group[GROUP_NAME_SIZE];
+    char group[NAME_SIZE];
     size_t length;
 
     if (EVP_PKEY_is_a(pkey, "ED25519")) {

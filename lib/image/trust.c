@@ -25,31 +25,28 @@ enum tag {
     TAG_REVOKED = 0x0003,
 };
 
-/* A public key in its one canonical encoding, or NULL. */
 static EVP_PKEY *parse_spki(const uint8_t *spki, size_t length)
 {
     const unsigned char *end = spki;
     EVP_PKEY *pkey;
-    unsigned char *again = NULL;
-    int again_length;
-    bool canonical;
 
     if (length == 0 || length > FWR_SPKI_MAX)
         return NULL;
     ERR_set_mark(); /* a bad key is an answer here, not an error left for the caller to find */
     pkey = d2i_PUBKEY(NULL, &end, (long)length);
     ERR_pop_to_mark();
-    if (pkey == NULL)
-        return NULL;
-    again_length = i2d_PUBKEY(pkey, &again);
-    canonical =
-        end == spki + length && again_length == (int)length && memcmp(again, spki, length) == 0;
-    OPENSSL_free(again);
-    if (!canonical) {
-        EVP_PKEY_free(pkey);
-        return NULL;
-    }
     return pkey;
+}
+
+/* libcrypto reads other encodings of a key, and bytes after it, than the one it writes. */
+static bool is_canonical(EVP_PKEY *pkey, const uint8_t *spki, size_t length)
+{
+    unsigned char *written = NULL;
+    int written_length = i2d_PUBKEY(pkey, &written);
+    bool same = written_length == (int)length && memcmp(written, spki, length) == 0;
+
+    OPENSSL_free(written);
+    return same;
 }
 
 int fwr_trust_key_init(struct fwr_trust_key *key, uint8_t group, const void *spki, size_t length)
@@ -60,7 +57,7 @@ int fwr_trust_key_init(struct fwr_trust_key *key, uint8_t group, const void *spk
     memset(key, 0, sizeof(*key));
     if (pkey == NULL)
         return FWR_E_KEY;
-    error = fwr_key_classify(pkey, &key->algorithm);
+    error = is_canonical(pkey, spki, length) ? fwr_key_classify(pkey, &key->algorithm) : FWR_E_KEY;
     EVP_PKEY_free(pkey);
     if (error != FWR_OK)
         return error;
