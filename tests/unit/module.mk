@@ -17,3 +17,6 @@ tests_unit_test_image_vectors_SOURCES = tests/unit/test_image_vectors.c tests/un
 unit_tests += tests/unit/test_flash_file tests/unit/test_store_dir tests/unit/test_store_ram
 unit_tests += tests/unit/test_source_file tests/unit/test_source_flash tests/unit/test_host
 EXTRA_DIST += tests/unit/scratch.h
+if DONOR
+unit_tests += tests/unit/test_donor
+endif
