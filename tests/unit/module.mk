@@ -11,6 +11,7 @@ tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/vectors.c
 unit_tests += tests/unit/test_rmcp_handshake
 EXTRA_DIST += tests/unit/rmcp_pair.h
 EXTRA_DIST += tests/unit/given_image.h
+unit_tests += tests/unit/test_dispatch
 unit_tests += tests/unit/test_image_vectors
 tests_unit_test_image_vectors_SOURCES = tests/unit/test_image_vectors.c tests/unit/vectors.c \
 	tests/unit/vectors.h
