@@ -6,3 +6,17 @@ fwr_sources += \
 	lib/engine/donor.c \
 	lib/engine/lease.c lib/engine/lease.h
 endif
+if RECIPIENT
+fwr_sources += \
+	lib/engine/control.c \
+	lib/engine/descent.c lib/engine/descent.h \
+	lib/engine/engine.h \
+	lib/engine/journal.c lib/engine/journal.h \
+	lib/engine/negotiate.c lib/engine/negotiate.h \
+	lib/engine/policy.c \
+	lib/engine/recipient.c \
+	lib/engine/repair.c lib/engine/repair.h \
+	lib/engine/report.c \
+	lib/engine/scan.c lib/engine/scan.h \
+	lib/engine/transfer.c lib/engine/transfer.h
+endif

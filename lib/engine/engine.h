@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recipient's memory, shared by its rooms and by nobody else. Each struct below belongs to
+ * the room named beside it; the others read it, and change it through that room's functions.
+ */
+#ifndef FWR_LIB_ENGINE_ENGINE_H
+#define FWR_LIB_ENGINE_ENGINE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fwrecover/command.h>
+#include <fwrecover/envelope.h>
+#include <fwrecover/error.h>
+#include <fwrecover/recipient.h>
+#include <fwrecover/tree.h>
+
+#define FWR_PENDING_MAX    64  /* requests on their way at once, over all peers */
+#define FWR_CANDIDATES_MAX 32  /* offers remembered in one negotiation */
+#define FWR_TREE_FETCHES   8   /* ranges of tree nodes fetched at once */
+#define FWR_FETCHES_MAX    (FWR_LANES_MAX + FWR_TREE_FETCHES)
+#define FWR_BATCH_MAX      64  /* units begun under one journal record */
+#define FWR_REDO_MAX       128 /* units one journal record names: a batch and what is owed */
+#define FWR_UNIT_BLOCKS    128 /* blocks in one repair unit at most */
+#define FWR_NONE           0xff
+#define FWR_NO_ADDRESS     UINT32_MAX
+
+/* ---- transfer: requests, replies, windows ---- */
+
+enum fwr_purpose {
+    FWR_PURPOSE_ASK,    /* Request Image */
+    FWR_PURPOSE_ACCEPT, /* Accept Offer */
+    FWR_PURPOSE_READ,   /* a slice of a fetch */
+    FWR_PURPOSE_END,    /* End Transfer */
+};
+
+enum fwr_pending_state {
+    FWR_PENDING_FREE,
+    FWR_PENDING_QUEUED, /* to be sent at `due` */
+    FWR_PENDING_SENT,   /* lost at `due` */
+};
+
+/* One request until it is answered. */
+struct fwr_pending {
+    uint8_t state;
+    uint8_t purpose;
+    uint8_t peer;
+    uint8_t cookie;
+    uint8_t command;
+    uint8_t tries;
+    uint8_t index; /* ASK: which match; READ: which fetch */
+    bool busy;     /* answered "busy" since it was last sent: no measure of the round trip */
+    uint16_t length;
+    uint32_t offset; /* READ: into the fetch */
+    uint64_t sent;
+    uint64_t due;
+};
+
+enum fwr_fetch_state {
+    FWR_FETCH_FREE,
+    FWR_FETCH_OPEN,
+    FWR_FETCH_DONE,
+};
+
+/* A byte range of an object on its way into a buffer. Its bytes come from one source at a
+ * time, so that a lie has one author. */
+struct fwr_fetch {
+    uint8_t state;
+    uint8_t object; /* enum fwr_object */
+    uint8_t source; /* peer, or FWR_NONE until one is assigned */
+    uint8_t avoid;  /* the source that failed it last */
+    uint8_t tries;
+    uint32_t offset; /* in the object */
+    uint32_t length;
+    uint32_t asked;
+    uint32_t have;
+    uint32_t order; /* older fetches are served first */
+    uint8_t *buffer;
+};
+
+enum fwr_transfer_state {
+    FWR_TRANSFER_NONE,
+    FWR_TRANSFER_ACCEPTING,
+    FWR_TRANSFER_OPEN,
+};
+
+/* What a recipient knows of one configured donor. */
+struct fwr_donor_peer {
+    struct fwr_link_limits limits;
+    int reach;   /* FWR_OK, or why the road is down */
+    int answer;  /* to Request Image: FWR_PENDING, FWR_OK (offers), or why not */
+    uint8_t asked; /* matches asked for */
+    uint8_t transfer_state;
+    uint8_t window; /* the donor's */
+    uint8_t in_flight;
+    uint8_t allowed; /* congestion window */
+    uint8_t acked;   /* replies since it last grew */
+    uint8_t fetches; /* assigned to it */
+    uint8_t penalty; /* lies and stalls, fading */
+    uint8_t cookie;
+    bool measured;
+    uint16_t max_length;
+    uint32_t transfer;
+    uint32_t nonce;
+    uint32_t round_trip; /* smoothed, in eighths of a millisecond */
+    uint32_t variation;  /* in quarters of a millisecond */
+    uint32_t rate_bytes; /* received since rate_since */
+    uint64_t rate_since;
+    uint64_t not_before; /* said it was busy until then */
+};
+
+/* ---- negotiate: offers ---- */
+
+struct fwr_candidate {
+    struct fwr_offer offer;
+    uint32_t hint;  /* sequence as the donor says */
+    int verdict;    /* FWR_PENDING: manifest not seen yet; FWR_OK: admitted; or why not */
+};
+
+/* ---- descent: which blocks differ ---- */
+
+struct fwr_descent {
+    struct fwr_tree_part *local;
+    struct fwr_tree_part *remote; /* authenticated from its root down to `level` */
+    uint8_t base_level;           /* of the part's leaves in the whole tree */
+    uint32_t base_index;
+    uint8_t level; /* the lowest level compared so far */
+    uint8_t next;  /* the level being fetched */
+    bool fetching;
+    uint32_t cursor; /* next node of `level` to ask for */
+    uint8_t *marks;  /* by node of `level`: it differs */
+    struct {
+        uint8_t fetch; /* index, or FWR_NONE */
+        uint32_t first, end; /* nodes of `level` it covers */
+    } asks[FWR_TREE_FETCHES];
+};
+
+/* ---- repair: lanes, batches, flash ---- */
+
+enum fwr_lane_state {
+    FWR_LANE_FREE,
+    FWR_LANE_LOAD,  /* reading what is right already */
+    FWR_LANE_FETCH, /* waiting for blocks */
+    FWR_LANE_READY, /* all of the unit is in the buffer, checked */
+    FWR_LANE_ERASE,
+    FWR_LANE_PROGRAM,
+    FWR_LANE_READ_BACK,
+};
+
+enum fwr_block_state {
+    FWR_BLOCK_FOREIGN, /* of another segment: kept as it is */
+    FWR_BLOCK_SEARCHED, /* wrong in the flash; looked for elsewhere in this flash */
+    FWR_BLOCK_WANTED,  /* to come from a donor */
+    FWR_BLOCK_HERE,    /* in the buffer, checked */
+};
+
+struct fwr_lane {
+    uint8_t state;
+    uint8_t fetch;
+    uint8_t retries;
+    bool loaded;
+    uint16_t run_first; /* blocks that `fetch` brings */
+    uint16_t run_count;
+    uint16_t block;   /* cursor */
+    uint16_t changed; /* blocks that were wrong */
+    uint32_t copy;    /* cursor of the search */
+    uint32_t plan;    /* index in the plan */
+    uint32_t unit;  /* chip address */
+    uint8_t *buffer;
+    uint8_t blocks[FWR_UNIT_BLOCKS]; /* enum fwr_block_state */
+};
+
+/* ---- journal ---- */
+
+enum fwr_journal_type {
+    FWR_JOURNAL_NONE = 0,
+    FWR_JOURNAL_INTENT = 1,
+    FWR_JOURNAL_IN_FLIGHT = 2,
+    FWR_JOURNAL_COMMIT = 3,
+    FWR_JOURNAL_TRIAL = 4,
+};
+
+struct fwr_journal {
+    uint8_t type;
+    bool guarded; /* the guard unit is in the store and erased in the flash */
+    uint32_t counter;
+    uint32_t run;
+    uint8_t id[FWR_ID_SIZE];      /* of the manifest */
+    uint8_t map[FWR_ID_SIZE];     /* SHA-256 over the region map */
+    uint8_t guard[FWR_ID_SIZE];   /* SHA-256 over the guard unit's content */
+    uint16_t count;
+    uint32_t units[FWR_REDO_MAX]; /* chip addresses in flight */
+};
+
+/* ---- recipient ---- */
+
+enum fwr_phase {
+    FWR_PHASE_IDLE,
+    FWR_PHASE_CHECK,
+    FWR_PHASE_ASK,
+    FWR_PHASE_JUDGE,
+    FWR_PHASE_HOLD,
+    FWR_PHASE_TAKE_BUS,
+    FWR_PHASE_HASH,
+    FWR_PHASE_TOP,
+    FWR_PHASE_GUARD_HASH,
+    FWR_PHASE_GUARD_DESCENT,
+    FWR_PHASE_GUARD_UNIT,
+    FWR_PHASE_GUARD_SAVE,
+    FWR_PHASE_CANDIDATE_SAVE,
+    FWR_PHASE_INTENT,
+    FWR_PHASE_GUARD_ERASE,
+    FWR_PHASE_SEGMENT_HASH,
+    FWR_PHASE_SEGMENT_DESCENT,
+    FWR_PHASE_UNITS,
+    FWR_PHASE_FILL,
+    FWR_PHASE_FILL_UNITS,
+    FWR_PHASE_GUARD_LOAD,
+    FWR_PHASE_GUARD_WRITE,
+    FWR_PHASE_VERIFY,
+    FWR_PHASE_COMMIT,
+    FWR_PHASE_GIVE_BUS,
+    FWR_PHASE_TRIAL_RECORD,
+    FWR_PHASE_RELEASE,
+    FWR_PHASE_TRIAL,
+    FWR_PHASE_CONFIRM_FLOORS,
+    FWR_PHASE_CONFIRM_ENVELOPE,
+    FWR_PHASE_CONFIRM_JOURNAL,
+    FWR_PHASE_DONE,
+    FWR_PHASE_BACKOFF,
+    FWR_PHASE_FAIL_GIVE_BUS,
+    FWR_PHASE_FAIL_RELEASE,
+    FWR_PHASE_FAILED,
+    FWR_PHASE_COUNT,
+};
+
+/* What is remembered over boots besides the journal. */
+struct fwr_floors {
+    uint32_t security_version;
+    uint32_t sequence;
+};
+
+struct fwr_recipient {
+    struct fwr_recipient_config config; /* defaults filled in */
+    uint8_t phase;
+    uint8_t mode;    /* enum fwr_start_mode */
+    int reason;      /* behind the last return to rest */
+    bool held;
+    bool bus;        /* the flash bus is ours */
+    bool writing;    /* the first erase of this run may have happened */
+    bool resumed;    /* the journal of an earlier life is open */
+    bool guard_done; /* nothing left to do for the guard before the first batch */
+    bool gathered;   /* the time to wait for offers is over */
+    bool healthy;    /* the pass found nothing wrong */
+    uint8_t rounds;  /* fruitless ones */
+    uint8_t verifies; /* full passes that did not give the root */
+    uint32_t run;
+    uint64_t now;      /* of the call under way */
+    uint64_t started;
+    uint64_t deadline; /* of the phase */
+    uint32_t elapsed;  /* ms, of the run when it ended */
+
+    /* transfer */
+    struct fwr_donor_peer *peers; /* peer_count + 1: the last is the console that pushes */
+    struct fwr_pending pending[FWR_PENDING_MAX];
+    struct fwr_fetch fetches[FWR_FETCHES_MAX];
+    uint8_t fetch_count;
+    uint32_t fetch_order;
+    uint32_t dropped; /* replies that matched nothing */
+    struct fwr_caller pusher;
+
+    /* negotiate */
+    struct fwr_candidate candidates[FWR_CANDIDATES_MAX];
+    uint8_t candidate_count;
+    uint8_t judged;       /* the candidate whose manifest is being fetched, or FWR_NONE */
+    uint8_t judge_fetch;
+    uint8_t sample;       /* peers asked in this round */
+    int chosen;           /* index of the chosen candidate, or -1 */
+    uint8_t *scratch;     /* an envelope on its way: shares memory with `tags` */
+    struct fwr_manifest scratch_manifest;
+    uint8_t scratch_id[FWR_ID_SIZE];
+    uint8_t *envelope;    /* of the chosen image */
+    size_t envelope_length;
+    struct fwr_manifest manifest;
+    uint8_t id[FWR_ID_SIZE];
+    bool have_manifest;
+    struct fwr_floors floors;
+
+    /* hashing and descent */
+    struct fwr_hasher hasher;
+    struct fwr_tree_part top_local, top_remote, local, remote;
+    uint8_t *top_local_nodes, *top_remote_nodes, *local_nodes, *remote_nodes;
+    uint8_t *top_marks, *marks;
+    uint32_t max_leaves; /* that the storage is sized for */
+    uint32_t leaves;
+    uint32_t segment;        /* in work */
+    uint32_t segment_first;  /* its first leaf */
+    uint32_t hash_leaf;      /* cursor of the pass */
+    uint32_t fill_cursor;    /* chip address */
+    uint32_t fill_wrong;     /* blocks of `fill` regions found wrong in the last pass */
+    struct fwr_descent descent;
+    uint16_t *tags; /* first two bytes of each leaf's hash, by leaf */
+    uint8_t blank[FWR_HASH_MAX]; /* hash of an erased block */
+
+    /* repair */
+    uint32_t unit_size;
+    uint32_t guard_unit; /* chip address, or FWR_NO_ADDRESS */
+    bool guard_saved;
+    uint16_t guard_changed; /* blocks of the guard unit that were wrong */
+    uint8_t *lane_area;  /* lanes × unit_max bytes, also the buffer of hashing passes */
+    uint32_t unit_max;
+    uint8_t *block;      /* one block, for reading back */
+    struct fwr_lane lanes[FWR_LANES_MAX];
+    uint32_t *plan;      /* chip addresses of units to repair */
+    uint32_t plan_count, plan_next, plan_written, plan_covered;
+    bool dirty;          /* programmed since the last sync */
+    uint32_t redo[FWR_REDO_MAX]; /* units in flight when the power went, not yet done again */
+    uint16_t redo_count;
+    struct fwr_journal journal;
+
+    /* report */
+    struct fwr_status_page status;
+    uint8_t *log;
+    uint8_t log_generation;
+    uint32_t log_end;
+    uint32_t policy_generation;
+    uint32_t segments_wrong, segments_done; /* progress of the repair */
+};
+
+/* The place of the console that pushes among the peers. */
+static inline uint8_t fwr_push_peer(const struct fwr_recipient *r)
+{
+    return r->config.peer_count;
+}
+
+static inline uint32_t fwr_block_size(const struct fwr_recipient *r)
+{
+    return r->manifest.block_size;
+}
+
+/* recipient.c: the only function that changes the phase; sets the phase's deadline to never. */
+void fwr_recipient_enter(struct fwr_recipient *r, enum fwr_phase phase);
+/* Ends the run with a reason: gives back what was taken, as configured. */
+void fwr_recipient_fail(struct fwr_recipient *r, int reason);
+
+/* What a phase looks like from outside, and whether the engine rests in it. */
+enum fwr_state fwr_phase_state(enum fwr_phase phase);
+bool fwr_at_rest(const struct fwr_recipient *r);
+/* Begins a run of which the console that pushes is the only donor. */
+void fwr_recipient_begin_pushed(struct fwr_recipient *r, const struct fwr_offer_request *offer);
+/* 0 to 1000, of the work that the phase knows of. */
+uint16_t fwr_recipient_permille(const struct fwr_recipient *r);
+
+/* control.c: what Set Policy tightened in an earlier life. FWR_OK or the store's error. */
+int fwr_control_load_policy(struct fwr_recipient *r);
+
+/* report.c: one line for the operator's log and the log page. */
+void fwr_recipient_log(struct fwr_recipient *r, enum fwr_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+const char *fwr_peer_name(const struct fwr_recipient *r, uint8_t peer);
+/* Reads a slice of the log, status, policy or peers page: as a command handler. */
+int fwr_report_page(struct fwr_recipient *r, const struct fwr_read_page_request *request,
+                    uint8_t *reply, size_t capacity);
+
+#endif

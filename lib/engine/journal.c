@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Journal: see journal.h. Records are little-endian, begin with a format version and end with
+ * a CRC-32; a version above ours is refused, not guessed.
+ */
+#include "journal.h"
+
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "wire/crc32.h"
+#include "wire/cursor.h"
+
+#define JOURNAL_FORMAT 1
+#define FLOORS_FORMAT  1
+#define FLOORS_SIZE    (1 + FWR_UUID_SIZE + 4 + 4 + 4)
+
+/* The bytes of a record without its CRC, or an error. */
+static int open_record(const uint8_t *bytes, size_t length, uint8_t format,
+                       struct fwr_reader *reader)
+{
+    struct fwr_reader tail;
+
+    if (length < 5)
+        return FWR_E_STORE_CORRUPT;
+    fwr_reader_init(&tail, bytes + length - 4, 4);
+    if (fwr_reader_u32(&tail) != fwr_crc32(0, bytes, length - 4))
+        return FWR_E_STORE_CORRUPT;
+    fwr_reader_init(reader, bytes, length - 4);
+    uint8_t found = fwr_reader_u8(reader);
+    if (found != format)
+        return found > format ? FWR_E_STORE_VERSION : FWR_E_STORE_CORRUPT;
+    return FWR_OK;
+}
+
+static int close_record(struct fwr_writer *writer)
+{
+    if (!writer->failed)
+        fwr_writer_u32(writer, fwr_crc32(0, writer->bytes, writer->length));
+    return fwr_writer_finish(writer);
+}
+
+static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot,
+                          struct fwr_journal *j)
+{
+    struct fwr_reader reader;
+    int error = open_record(bytes, length, JOURNAL_FORMAT, &reader);
+
+    if (error)
+        return error;
+    j->type = fwr_reader_u8(&reader);
+    uint8_t of_slot = fwr_reader_u8(&reader);
+    uint8_t guarded = fwr_reader_u8(&reader);
+    j->guarded = guarded == 1;
+    j->counter = fwr_reader_u32(&reader);
+    j->run = fwr_reader_u32(&reader);
+    fwr_reader_copy(&reader, j->id, sizeof(j->id));
+    fwr_reader_copy(&reader, j->map, sizeof(j->map));
+    fwr_reader_copy(&reader, j->guard, sizeof(j->guard));
+    j->count = fwr_reader_u16(&reader);
+    if (j->count > FWR_REDO_MAX)
+        return FWR_E_STORE_CORRUPT;
+    for (uint16_t i = 0; i < j->count; i++)
+        j->units[i] = fwr_reader_u32(&reader);
+    if (!fwr_reader_complete(&reader) || of_slot != slot || guarded > 1 ||
+        j->type < FWR_JOURNAL_INTENT || j->type > FWR_JOURNAL_TRIAL)
+        return FWR_E_STORE_CORRUPT;
+    return FWR_OK;
+}
+
+int fwr_journal_read(struct fwr_recipient *r)
+{
+    const struct fwr_store *store = r->config.store;
+    uint8_t bytes[FWR_JOURNAL_MAX];
+    size_t length;
+    int error = store->read(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes, sizeof(bytes),
+                            &length);
+
+    memset(&r->journal, 0, sizeof(r->journal));
+    if (error == FWR_E_NOT_FOUND)
+        return FWR_OK;
+    if (error == FWR_E_NO_SPACE)
+        return FWR_E_STORE_VERSION; /* larger than any record of ours */
+    if (!error)
+        error = journal_decode(bytes, length, r->config.slot, &r->journal);
+    if (error)
+        memset(&r->journal, 0, sizeof(r->journal));
+    return error;
+}
+
+int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
+{
+    const struct fwr_store *store = r->config.store;
+    const struct fwr_journal *j = &r->journal;
+    uint8_t bytes[FWR_JOURNAL_MAX];
+    struct fwr_writer writer;
+
+    fwr_writer_init(&writer, bytes, sizeof(bytes));
+    fwr_writer_u8(&writer, JOURNAL_FORMAT);
+    fwr_writer_u8(&writer, (uint8_t)type);
+    fwr_writer_u8(&writer, r->config.slot);
+    fwr_writer_u8(&writer, j->guarded);
+    fwr_writer_u32(&writer, j->counter + 1);
+    fwr_writer_u32(&writer, j->run);
+    fwr_writer_bytes(&writer, j->id, sizeof(j->id));
+    fwr_writer_bytes(&writer, j->map, sizeof(j->map));
+    fwr_writer_bytes(&writer, j->guard, sizeof(j->guard));
+    fwr_writer_u16(&writer, j->count);
+    for (uint16_t i = 0; i < j->count; i++)
+        fwr_writer_u32(&writer, j->units[i]);
+    int length = close_record(&writer);
+    if (length < 0)
+        return length;
+    int error = store->write(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes,
+                             (size_t)length);
+    if (error == FWR_OK) {
+        r->journal.type = (uint8_t)type;
+        r->journal.counter++;
+    }
+    return error;
+}
+
+int fwr_journal_remove(struct fwr_recipient *r)
+{
+    const struct fwr_store *store = r->config.store;
+    int error = store->remove(store->ctx, FWR_STORE_JOURNAL, r->config.slot);
+
+    if (error == FWR_OK)
+        memset(&r->journal, 0, sizeof(r->journal));
+    return error;
+}
+
+int fwr_journal_map_hash(const struct fwr_region_map *map, uint8_t hash[FWR_ID_SIZE])
+{
+    uint8_t bytes[FWR_REGIONS_MAX * 7];
+    struct fwr_writer writer;
+
+    fwr_writer_init(&writer, bytes, sizeof(bytes));
+    for (uint16_t i = 0; i < map->count; i++) {
+        fwr_writer_u32(&writer, map->regions[i].length);
+        fwr_writer_u8(&writer, map->regions[i].kind);
+        fwr_writer_u8(&writer, map->regions[i].flags);
+        fwr_writer_u8(&writer, map->regions[i].fill);
+    }
+    int length = fwr_writer_finish(&writer);
+    if (length < 0)
+        return length;
+    return EVP_Digest(bytes, (size_t)length, hash, NULL, EVP_sha256(), NULL) == 1 ? FWR_OK
+                                                                                 : FWR_E_CRYPTO;
+}
+
+int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
+{
+    const struct fwr_store *store = r->config.store;
+    uint8_t bytes[FLOORS_SIZE], component[FWR_UUID_SIZE];
+    struct fwr_reader reader;
+    size_t length;
+    int error = store->read(store->ctx, FWR_STORE_FLOORS, r->config.slot, bytes, sizeof(bytes),
+                            &length);
+
+    memset(floors, 0, sizeof(*floors));
+    if (error == FWR_E_NOT_FOUND)
+        return FWR_OK;
+    if (error)
+        return error;
+    error = open_record(bytes, length, FLOORS_FORMAT, &reader);
+    if (error)
+        return error;
+    fwr_reader_copy(&reader, component, sizeof(component));
+    uint32_t security_version = fwr_reader_u32(&reader);
+    uint32_t sequence = fwr_reader_u32(&reader);
+    if (!fwr_reader_complete(&reader))
+        return FWR_E_STORE_CORRUPT;
+    if (memcmp(component, r->config.board->component, sizeof(component)) != 0)
+        return FWR_OK; /* another part sat in this slot: its floors are not ours */
+    floors->security_version = security_version;
+    floors->sequence = sequence;
+    return FWR_OK;
+}
+
+int fwr_floors_write(struct fwr_recipient *r, const struct fwr_floors *floors)
+{
+    const struct fwr_store *store = r->config.store;
+    uint8_t bytes[FLOORS_SIZE];
+    struct fwr_writer writer;
+
+    fwr_writer_init(&writer, bytes, sizeof(bytes));
+    fwr_writer_u8(&writer, FLOORS_FORMAT);
+    fwr_writer_bytes(&writer, r->config.board->component, FWR_UUID_SIZE);
+    fwr_writer_u32(&writer, floors->security_version);
+    fwr_writer_u32(&writer, floors->sequence);
+    int length = close_record(&writer);
+    if (length < 0)
+        return length;
+    return store->write(store->ctx, FWR_STORE_FLOORS, r->config.slot, bytes, (size_t)length);
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Negotiate: see negotiate.h. A bad signature condemns the pair of donor and envelope; what a
+ * valid manifest says condemns (or admits) its tag, whoever offers it.
+ */
+#include "negotiate.h"
+
+#include <string.h>
+
+#include "transfer.h"
+
+#define ASK_ALL_MAX  8 /* up to this many donors, all are asked */
+#define SAMPLE_FIRST 2
+
+static uint32_t draw(struct fwr_recipient *r, uint32_t below)
+{
+    const struct fwr_platform *platform = r->config.platform;
+    uint32_t value = 0;
+
+    if (platform->random(platform->ctx, &value, sizeof(value)) != FWR_OK)
+        value = r->fetch_order++;
+    return value % below;
+}
+
+/* Asks `count` more of the donors not yet asked, drawn at random. */
+static void ask_sample(struct fwr_recipient *r, uint8_t count)
+{
+    uint8_t total = r->config.peer_count;
+
+    while (count > 0 && r->sample < total) {
+        uint8_t i = (uint8_t)draw(r, total);
+        while (r->peers[i].asked > 0)
+            i = (uint8_t)((i + 1) % total);
+        fwr_transfer_ask(r, i, 0);
+        r->sample++;
+        count--;
+    }
+}
+
+void fwr_negotiate_begin(struct fwr_recipient *r)
+{
+    uint8_t total = r->config.peer_count;
+
+    fwr_transfer_reset(r);
+    r->candidate_count = 0;
+    r->judged = FWR_NONE;
+    r->judge_fetch = FWR_NONE;
+    r->chosen = -1;
+    r->sample = 0;
+    r->gathered = false;
+    ask_sample(r, total <= ASK_ALL_MAX ? total : (uint8_t)(SAMPLE_FIRST << (r->rounds < 5 ? r->rounds : 5)));
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "asking %u of %u donors for an image", r->sample, total);
+}
+
+int fwr_negotiate_gather(struct fwr_recipient *r)
+{
+    bool waiting = false;
+
+    for (size_t i = 0; i < FWR_PENDING_MAX && !waiting; i++)
+        waiting = r->pending[i].state != FWR_PENDING_FREE &&
+                  r->pending[i].purpose == FWR_PURPOSE_ASK;
+    if (!waiting || (r->candidate_count > 0 && r->gathered))
+        return FWR_OK;
+    return FWR_PENDING;
+}
+
+/* ---- judging ---- */
+
+static bool same_tag(const struct fwr_candidate *a, const struct fwr_candidate *b)
+{
+    return memcmp(a->offer.tag, b->offer.tag, FWR_TAG_SIZE) == 0;
+}
+
+/* The signed sequence every further candidate has to promise at least. */
+static bool worth_reading(const struct fwr_recipient *r, const struct fwr_candidate *c)
+{
+    if (c->verdict != FWR_PENDING)
+        return false;
+    return r->chosen < 0 || c->hint >= r->candidates[r->chosen].offer.sequence;
+}
+
+static uint8_t next_to_read(const struct fwr_recipient *r)
+{
+    uint8_t best = FWR_NONE;
+
+    for (uint8_t i = 0; i < r->candidate_count; i++) {
+        const struct fwr_candidate *c = &r->candidates[i];
+        if (!worth_reading(r, c))
+            continue;
+        if (best == FWR_NONE || c->hint > r->candidates[best].hint ||
+            (c->hint == r->candidates[best].hint &&
+             c->offer.round_trip_ms < r->candidates[best].offer.round_trip_ms))
+            best = i;
+    }
+    return best;
+}
+
+/* Signature, canonical form, tag, compatibility, floors: in this order and all of them. */
+static int judge_envelope(struct fwr_recipient *r, const struct fwr_candidate *c, size_t length)
+{
+    const struct fwr_flash_geometry *g = &r->config.flash->geometry;
+    struct fwr_manifest *m = &r->scratch_manifest;
+    int error = fwr_envelope_verify_manifest(r->scratch, length, r->config.trust, m,
+                                             r->scratch_id);
+
+    if (!error && memcmp(r->scratch_id, c->offer.tag, FWR_TAG_SIZE) != 0)
+        error = FWR_E_DONOR_LIED;
+    if (!error)
+        error = fwr_manifest_compatible(m, r->config.board, g->size, g->erase_size);
+    if (!error && m->security_version < r->floors.security_version)
+        error = FWR_E_BELOW_FLOOR;
+    return error;
+}
+
+/* What a valid manifest says holds for everybody who offers the same tag. */
+static bool about_the_image(int verdict)
+{
+    switch (verdict) {
+    case FWR_OK:
+    case FWR_E_COMPONENT:
+    case FWR_E_BOARD:
+    case FWR_E_HARDWARE_REVISION:
+    case FWR_E_FLASH_SIZE:
+    case FWR_E_GEOMETRY:
+    case FWR_E_LOCAL_MAP:
+    case FWR_E_BELOW_FLOOR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void say_verdict(struct fwr_recipient *r, const struct fwr_candidate *c)
+{
+    const char *name = fwr_peer_name(r, c->offer.peer);
+
+    if (c->verdict == FWR_OK)
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "offer of %s: sequence %u, verified, acceptable",
+                          name, (unsigned)c->offer.sequence);
+    else
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "offer of %s: sequence %u, refused: %s (%s)", name,
+                          (unsigned)(c->offer.sequence ? c->offer.sequence : c->hint),
+                          fwr_error_text(c->verdict), fwr_error_name(c->verdict));
+}
+
+static void settle(struct fwr_recipient *r, struct fwr_candidate *c, int verdict)
+{
+    if (about_the_image(verdict)) {
+        c->offer.sequence = r->scratch_manifest.sequence;
+        c->offer.security_version = r->scratch_manifest.security_version;
+    }
+    if (verdict == FWR_OK)
+        verdict = r->config.policy->admit(r->config.policy->ctx, &c->offer);
+    c->verdict = verdict;
+    say_verdict(r, c);
+}
+
+/* Makes the image in the scratch buffer the one in use. */
+static void choose_image(struct fwr_recipient *r, size_t length)
+{
+    memcpy(r->envelope, r->scratch, length);
+    r->envelope_length = length;
+    r->manifest = r->scratch_manifest;
+    memcpy(r->id, r->scratch_id, FWR_ID_SIZE);
+    r->have_manifest = true;
+}
+
+static void judge(struct fwr_recipient *r, size_t length)
+{
+    struct fwr_candidate *judged = &r->candidates[r->judged];
+    const struct fwr_policy *policy = r->config.policy;
+    int verdict = length > 0 ? judge_envelope(r, judged, length) : FWR_E_TIMEOUT;
+    int best = -1;
+
+    for (uint8_t i = 0; i < r->candidate_count; i++) {
+        struct fwr_candidate *c = &r->candidates[i];
+        if (c->verdict != FWR_PENDING || !(c == judged || (about_the_image(verdict) && same_tag(c, judged))))
+            continue;
+        settle(r, c, verdict);
+        if (c->verdict == FWR_OK &&
+            (best < 0 || policy->compare(policy->ctx, &c->offer, &r->candidates[best].offer) < 0))
+            best = i;
+    }
+    if (best < 0 || (r->chosen >= 0 &&
+                     policy->compare(policy->ctx, &r->candidates[r->chosen].offer,
+                                     &r->candidates[best].offer) <= 0))
+        return;
+    r->chosen = best;
+    choose_image(r, length);
+}
+
+/* Why nothing can be chosen: the newest refused offer speaks for the others. */
+static int no_choice(const struct fwr_recipient *r)
+{
+    const struct fwr_candidate *worst = NULL;
+    bool busy = false, heard = false;
+
+    for (uint8_t i = 0; i < r->candidate_count; i++) {
+        const struct fwr_candidate *c = &r->candidates[i];
+        if (!worst || c->hint > worst->hint)
+            worst = c;
+    }
+    if (worst) {
+        for (uint8_t i = 0; i < r->candidate_count; i++)
+            if (r->candidates[i].verdict != worst->verdict)
+                return FWR_E_NO_COMPATIBLE;
+        return worst->verdict;
+    }
+    for (uint8_t i = 0; i < r->config.peer_count; i++) {
+        busy |= r->peers[i].answer == FWR_E_DONORS_BUSY;
+        heard |= r->peers[i].answer == FWR_E_NO_OFFER;
+    }
+    return busy ? FWR_E_DONORS_BUSY : heard ? FWR_E_NO_OFFER : FWR_E_NO_DONOR;
+}
+
+static void say_silent(struct fwr_recipient *r)
+{
+    for (uint8_t i = 0; i < r->config.peer_count; i++) {
+        int answer = r->peers[i].answer;
+        if (r->peers[i].asked > 0 && answer != FWR_OK)
+            fwr_recipient_log(r, FWR_LOG_NOTICE, "%s: no offer: %s", fwr_peer_name(r, i),
+                              fwr_error_text(answer == FWR_PENDING ? FWR_E_TIMEOUT : answer));
+    }
+}
+
+int fwr_negotiate_judge(struct fwr_recipient *r, bool *progress)
+{
+    if (!r->config.trust)
+        return FWR_E_UNPROVISIONED;
+    if (r->judged != FWR_NONE) {
+        struct fwr_fetch *f = &r->fetches[r->judge_fetch];
+        if (f->state != FWR_FETCH_DONE)
+            return FWR_PENDING;
+        size_t length = f->have;
+        fwr_fetch_free(r, r->judge_fetch);
+        judge(r, length);
+        r->judged = FWR_NONE;
+        *progress = true;
+    }
+    uint8_t next = next_to_read(r);
+    if (next != FWR_NONE) {
+        r->judge_fetch = fwr_fetch_begin(r, FWR_OBJECT_MANIFEST, 0, r->config.max_envelope,
+                                         r->scratch, r->candidates[next].offer.peer);
+        if (r->judge_fetch != FWR_NONE)
+            r->judged = next;
+        *progress = true;
+        return FWR_PENDING;
+    }
+    say_silent(r);
+    return r->chosen >= 0 ? FWR_OK : no_choice(r);
+}
+
+/* ---- accepting ---- */
+
+static bool acceptable(const struct fwr_recipient *r, const struct fwr_candidate *c)
+{
+    const struct fwr_donor_peer *p = &r->peers[c->offer.peer];
+
+    return c->verdict == FWR_OK && memcmp(c->offer.tag, r->id, FWR_TAG_SIZE) == 0 &&
+           p->transfer_state == FWR_TRANSFER_NONE && p->reach == FWR_OK && p->answer == FWR_OK;
+}
+
+uint8_t fwr_negotiate_accept(struct fwr_recipient *r)
+{
+    const struct fwr_policy *policy = r->config.policy;
+    uint8_t count = fwr_transfer_count(r);
+
+    while (count < r->config.lanes) {
+        const struct fwr_candidate *best = NULL;
+        for (uint8_t i = 0; i < r->candidate_count; i++) {
+            const struct fwr_candidate *c = &r->candidates[i];
+            if (acceptable(r, c) &&
+                (!best || policy->compare(policy->ctx, &c->offer, &best->offer) < 0))
+                best = c;
+        }
+        if (!best)
+            break;
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "accepting %s: sequence %u, %s",
+                          fwr_peer_name(r, best->offer.peer), (unsigned)best->offer.sequence,
+                          fwr_medium_name((enum fwr_medium)best->offer.medium));
+        if (best->offer.peer == fwr_push_peer(r))
+            r->peers[best->offer.peer].transfer_state = FWR_TRANSFER_OPEN;
+        else
+            fwr_transfer_accept(r, best->offer.peer);
+        count++;
+    }
+    return count;
+}
+
+void fwr_negotiate_pushed(struct fwr_recipient *r, const struct fwr_offer_request *offer)
+{
+    uint8_t peer = fwr_push_peer(r);
+    struct fwr_candidate *c = &r->candidates[0];
+
+    fwr_transfer_reset(r);
+    r->judged = FWR_NONE;
+    r->chosen = -1;
+    r->candidate_count = 1;
+    memset(c, 0, sizeof(*c));
+    c->offer.peer = peer;
+    c->offer.medium = r->pusher.medium;
+    memcpy(c->offer.tag, offer->tag, FWR_TAG_SIZE);
+    c->hint = offer->sequence;
+    c->verdict = FWR_PENDING;
+    r->peers[peer].answer = FWR_OK;
+    r->peers[peer].asked = 1;
+}
+
+uint64_t fwr_negotiate_retry_at(const struct fwr_recipient *r)
+{
+    uint64_t at = 0;
+
+    for (uint8_t i = 0; i < r->config.peer_count; i++) {
+        const struct fwr_donor_peer *p = &r->peers[i];
+        if (p->not_before > r->now && (at == 0 || p->not_before < at))
+            at = p->not_before;
+    }
+    return at;
+}

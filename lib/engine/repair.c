@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Repair: see repair.h. A unit is the larger of an erase unit and a block. A lane takes a unit
+ * through load → fetch → ready → erase → program → read back; loading and fetching run ahead of
+ * the journal, erasing never does.
+ */
+#include "repair.h"
+
+#include <string.h>
+
+#include "journal.h"
+#include "transfer.h"
+
+/* At a slow road a record should not name more than this much waiting. */
+#define BATCH_SECONDS 10
+
+void fwr_repair_reset(struct fwr_recipient *r)
+{
+    r->plan_count = r->plan_next = r->plan_written = r->plan_covered = 0;
+    for (uint8_t i = 0; i < r->config.lanes; i++) {
+        struct fwr_lane *lane = &r->lanes[i];
+        if (lane->state != FWR_LANE_FREE && lane->fetch != FWR_NONE)
+            fwr_fetch_free(r, lane->fetch);
+        memset(lane, 0, sizeof(*lane));
+        lane->fetch = FWR_NONE;
+        lane->buffer = r->lane_area + (size_t)i * r->unit_max;
+    }
+}
+
+static uint32_t unit_of(const struct fwr_recipient *r, uint32_t address)
+{
+    return address & ~(r->unit_size - 1);
+}
+
+static uint16_t unit_blocks(const struct fwr_recipient *r)
+{
+    return (uint16_t)(r->unit_size / fwr_block_size(r));
+}
+
+/* ---- plan ---- */
+
+bool fwr_repair_owed(const struct fwr_recipient *r, uint32_t unit)
+{
+    for (uint16_t i = 0; i < r->redo_count; i++)
+        if (r->redo[i] == unit)
+            return true;
+    return false;
+}
+
+bool fwr_repair_plan_unit(struct fwr_recipient *r, uint32_t address)
+{
+    uint32_t unit = unit_of(r, address);
+
+    if (unit == r->guard_unit && r->guard_saved)
+        return true;
+    if (r->plan_count > 0 && r->plan[r->plan_count - 1] == unit)
+        return true;
+    if (r->plan_count == fwr_tree_segment_leaves(r->max_leaves))
+        return false;
+    r->plan[r->plan_count++] = unit;
+    return true;
+}
+
+void fwr_repair_plan_segment(struct fwr_recipient *r)
+{
+    fwr_repair_reset(r);
+    /* What is owed comes first, so that a record always has room for a new batch. */
+    for (int owed = 1; owed >= 0; owed--) {
+        for (uint32_t i = 0; i < r->local.leaves; i++) {
+            uint32_t address = fwr_manifest_leaf_address(&r->manifest, r->segment_first + i);
+            bool is_owed = fwr_repair_owed(r, unit_of(r, address));
+            if (owed ? is_owed : !is_owed && r->marks[i])
+                fwr_repair_plan_unit(r, address);
+        }
+    }
+}
+
+/* ---- filling a lane ---- */
+
+/* The leaf at a block of a unit when it belongs to the segment in work. */
+static bool segment_leaf(const struct fwr_recipient *r, uint32_t address, uint32_t *in_segment)
+{
+    uint32_t leaf;
+
+    if (!fwr_manifest_leaf_at(&r->manifest, address, &leaf) || leaf < r->segment_first ||
+        leaf >= r->segment_first + r->local.leaves)
+        return false;
+    *in_segment = leaf - r->segment_first;
+    return true;
+}
+
+static const uint8_t *expected_hash(const struct fwr_recipient *r, uint32_t in_segment)
+{
+    /* Where nothing differs, the local hash is the authenticated one. */
+    return fwr_tree_part_node(r->marks[in_segment] ? &r->remote : &r->local, 0, in_segment);
+}
+
+static int hash_matches(struct fwr_recipient *r, const uint8_t *block, const uint8_t *expected)
+{
+    uint8_t hash[FWR_HASH_MAX];
+    int error = fwr_hash_leaf(&r->hasher, block, fwr_block_size(r), hash);
+
+    if (error)
+        return error;
+    return memcmp(hash, expected, r->hasher.hash_size) == 0 ? FWR_OK : FWR_E_BLOCK_HASH;
+}
+
+static void lane_begin(struct fwr_recipient *r, struct fwr_lane *lane, uint32_t plan)
+{
+    uint8_t *buffer = lane->buffer;
+
+    memset(lane, 0, sizeof(*lane));
+    lane->buffer = buffer;
+    lane->fetch = FWR_NONE;
+    lane->state = FWR_LANE_LOAD;
+    lane->plan = plan;
+    lane->unit = r->plan[plan];
+    memset(lane->blocks, FWR_BLOCK_FOREIGN, unit_blocks(r));
+}
+
+/* Whether every block of the unit will be made anew, so that nothing need be read. */
+static bool all_new(const struct fwr_recipient *r, const struct fwr_lane *lane)
+{
+    for (uint16_t b = 0; b < unit_blocks(r); b++) {
+        uint32_t address = lane->unit + b * fwr_block_size(r), leaf;
+        const struct fwr_region *region = fwr_region_map_find(&r->manifest.map, address);
+        if (region->kind != FWR_REGION_FILL &&
+            !(segment_leaf(r, address, &leaf) && r->marks[leaf]))
+            return false;
+    }
+    return true;
+}
+
+/* Decides what becomes of one block: it is right, can be made, or has to be found. */
+static int sort_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
+{
+    uint32_t size = fwr_block_size(r), address = lane->unit + b * size, leaf;
+    const struct fwr_region *region = fwr_region_map_find(&r->manifest.map, address);
+    uint8_t *block = lane->buffer + (size_t)b * size;
+
+    if (region->kind == FWR_REGION_FILL) {
+        memset(block, region->fill, size);
+        lane->blocks[b] = FWR_BLOCK_HERE;
+        return FWR_OK;
+    }
+    if (!segment_leaf(r, address, &leaf))
+        return FWR_OK;
+    const uint8_t *expected = expected_hash(r, leaf);
+    if (!r->marks[leaf]) {
+        int error = hash_matches(r, block, expected);
+        if (error != FWR_E_BLOCK_HASH) {
+            lane->blocks[b] = FWR_BLOCK_HERE;
+            return error;
+        }
+    }
+    lane->changed++;
+    lane->blocks[b] = FWR_BLOCK_SEARCHED;
+    if (memcmp(expected, r->blank, r->hasher.hash_size) == 0) {
+        memset(block, r->config.flash->geometry.erased_value, size);
+        lane->blocks[b] = FWR_BLOCK_HERE;
+        r->status.blocks_blank++;
+    }
+    return FWR_OK;
+}
+
+/* Looks for one searched block elsewhere in this flash; one read a call. */
+static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
+{
+    const struct fwr_flash *flash = r->config.flash;
+    uint32_t size = fwr_block_size(r), address = lane->unit + b * size, own;
+    uint8_t *block = lane->buffer + (size_t)b * size;
+
+    segment_leaf(r, address, &own);
+    const uint8_t *expected = expected_hash(r, own);
+    uint16_t tag = (uint16_t)(expected[0] | expected[1] << 8);
+    while (lane->copy < r->leaves &&
+           (r->tags[lane->copy] != tag || lane->copy == own + r->segment_first))
+        lane->copy++;
+    if (lane->copy == r->leaves) {
+        lane->blocks[b] = FWR_BLOCK_WANTED;
+        lane->copy = 0;
+        return FWR_OK;
+    }
+    int error = flash->read(flash->ctx, fwr_manifest_leaf_address(&r->manifest, lane->copy),
+                            block, size);
+    if (error)
+        return error;
+    error = hash_matches(r, block, expected);
+    lane->copy++;
+    if (error == FWR_E_BLOCK_HASH)
+        return FWR_PENDING;
+    if (!error) {
+        lane->blocks[b] = FWR_BLOCK_HERE;
+        lane->copy = 0;
+        r->status.blocks_copied++;
+    }
+    return error;
+}
+
+/* Load: the unit as it is, then each block in turn. FWR_OK when the lane may fetch. */
+static int load_step(struct fwr_recipient *r, struct fwr_lane *lane)
+{
+    const struct fwr_flash *flash = r->config.flash;
+
+    if (!lane->loaded) {
+        if (!all_new(r, lane)) {
+            int error = flash->read(flash->ctx, lane->unit, lane->buffer, r->unit_size);
+            if (error)
+                return error;
+        }
+        lane->loaded = true;
+    }
+    while (lane->block < unit_blocks(r)) {
+        uint16_t b = lane->block;
+        int error = FWR_OK;
+        if (lane->blocks[b] == FWR_BLOCK_FOREIGN)
+            error = sort_block(r, lane, b);
+        if (!error && lane->blocks[b] == FWR_BLOCK_SEARCHED)
+            error = search_block(r, lane, b);
+        if (error)
+            return error;
+        lane->block++;
+    }
+    lane->block = 0;
+    lane->state = FWR_LANE_FETCH;
+    return FWR_OK;
+}
+
+/* Begins to fetch the next run of wanted blocks; READY when there is none. */
+static void fetch_next(struct fwr_recipient *r, struct fwr_lane *lane)
+{
+    uint32_t size = fwr_block_size(r);
+    uint16_t first = 0, end;
+
+    while (first < unit_blocks(r) && lane->blocks[first] != FWR_BLOCK_WANTED)
+        first++;
+    if (first == unit_blocks(r)) {
+        lane->state = FWR_LANE_READY;
+        return;
+    }
+    for (end = first; end < unit_blocks(r) && lane->blocks[end] == FWR_BLOCK_WANTED;)
+        end++;
+    lane->run_first = first;
+    lane->run_count = (uint16_t)(end - first);
+    lane->fetch = fwr_fetch_begin(r, FWR_OBJECT_BLOCKS, lane->unit + first * size,
+                                  lane->run_count * size, lane->buffer + (size_t)first * size,
+                                  FWR_NONE);
+}
+
+/* Checks a finished run block by block against the authenticated leaves. */
+static int take_run(struct fwr_recipient *r, struct fwr_lane *lane)
+{
+    uint32_t size = fwr_block_size(r);
+
+    for (uint16_t i = 0; i < lane->run_count; i++) {
+        uint16_t b = (uint16_t)(lane->run_first + i);
+        uint32_t address = lane->unit + b * size, leaf;
+        segment_leaf(r, address, &leaf);
+        int error = hash_matches(r, lane->buffer + (size_t)b * size, expected_hash(r, leaf));
+        if (error == FWR_E_BLOCK_HASH) {
+            r->status.bad_block = address;
+            return fwr_fetch_wrong(r, lane->fetch, error) ? FWR_PENDING : FWR_E_DONORS_LOST;
+        }
+        if (error)
+            return error;
+    }
+    memset(lane->blocks + lane->run_first, FWR_BLOCK_HERE, lane->run_count);
+    r->status.blocks_fetched += lane->run_count;
+    fwr_fetch_free(r, lane->fetch);
+    lane->fetch = FWR_NONE;
+    return FWR_OK;
+}
+
+static int fetch_step(struct fwr_recipient *r, struct fwr_lane *lane, bool *progress)
+{
+    if (lane->fetch != FWR_NONE && r->fetches[lane->fetch].state == FWR_FETCH_DONE) {
+        int error = take_run(r, lane);
+        *progress = true;
+        if (error)
+            return error == FWR_PENDING ? FWR_OK : error;
+    }
+    if (lane->fetch == FWR_NONE) {
+        fetch_next(r, lane);
+        *progress |= lane->fetch != FWR_NONE || lane->state == FWR_LANE_READY;
+    }
+    return FWR_OK;
+}
+
+/* ---- writing a lane ---- */
+
+/* What was programmed is not what reads back, or the chip said so. Again, a bounded number of
+ * times; then the block is worn and the host stays held. */
+static int write_again(struct fwr_recipient *r, struct fwr_lane *lane, int error)
+{
+    if (lane->retries++ < r->config.flash_retries) {
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "unit %#x: %s, trying again", (unsigned)lane->unit,
+                          fwr_error_name(error));
+        lane->state = FWR_LANE_ERASE;
+        lane->block = 0;
+        return FWR_PENDING;
+    }
+    r->status.bad_block = lane->unit + lane->block * fwr_block_size(r);
+    return error;
+}
+
+static bool is_erased(const struct fwr_recipient *r, const uint8_t *bytes)
+{
+    uint8_t value = r->config.flash->geometry.erased_value;
+
+    return bytes[0] == value && memcmp(bytes, bytes + 1, r->unit_size - 1) == 0;
+}
+
+static int read_back(struct fwr_recipient *r, struct fwr_lane *lane)
+{
+    const struct fwr_flash *flash = r->config.flash;
+    uint32_t size = fwr_block_size(r), offset = lane->block * size;
+    int error = flash->read(flash->ctx, lane->unit + offset, r->block, size);
+
+    if (error)
+        return error == FWR_PENDING ? error : write_again(r, lane, error);
+    if (memcmp(r->block, lane->buffer + offset, size) != 0)
+        return write_again(r, lane, FWR_E_FLASH_WORN);
+    return ++lane->block == unit_blocks(r) ? FWR_OK : FWR_PENDING;
+}
+
+/* One operation on the unit. FWR_OK: it is in the flash and read back right. */
+static int write_step(struct fwr_recipient *r, struct fwr_lane *lane)
+{
+    const struct fwr_flash *flash = r->config.flash;
+    int error = FWR_OK;
+
+    r->dirty = true;
+    switch (lane->state) {
+    case FWR_LANE_READY:
+    case FWR_LANE_ERASE:
+        lane->state = FWR_LANE_ERASE;
+        lane->block = 0;
+        error = flash->erase(flash->ctx, lane->unit, r->unit_size);
+        if (!error)
+            lane->state = FWR_LANE_PROGRAM;
+        break;
+    case FWR_LANE_PROGRAM:
+        if (!is_erased(r, lane->buffer))
+            error = flash->program(flash->ctx, lane->unit, lane->buffer, r->unit_size);
+        if (!error)
+            lane->state = FWR_LANE_READ_BACK;
+        break;
+    default:
+        return read_back(r, lane);
+    }
+    if (error < 0)
+        return write_again(r, lane, error);
+    return FWR_PENDING;
+}
+
+static void update_tags(struct fwr_recipient *r, const struct fwr_lane *lane)
+{
+    for (uint16_t b = 0; b < unit_blocks(r); b++) {
+        uint32_t leaf;
+        if (!segment_leaf(r, lane->unit + b * fwr_block_size(r), &leaf))
+            continue;
+        const uint8_t *hash = expected_hash(r, leaf);
+        r->tags[r->segment_first + leaf] = (uint16_t)(hash[0] | hash[1] << 8);
+    }
+}
+
+/* ---- records ---- */
+
+static uint32_t batch_size(const struct fwr_recipient *r)
+{
+    uint64_t rate = fwr_transfer_rate(r);
+    uint64_t units = r->config.batch;
+
+    if (rate > 0 && rate * BATCH_SECONDS / r->unit_size < units)
+        units = rate * BATCH_SECONDS / r->unit_size;
+    return units > 0 ? (uint32_t)units : 1;
+}
+
+/* Units of the last batch are on the chip for good: they are owed no more. */
+void fwr_repair_settle(struct fwr_recipient *r)
+{
+    uint16_t kept = 0;
+
+    for (uint16_t i = 0; i < r->redo_count; i++) {
+        bool done = false;
+        for (uint32_t k = 0; k < r->plan_covered && !done; k++)
+            done = r->plan[k] == r->redo[i];
+        if (!done)
+            r->redo[kept++] = r->redo[i];
+    }
+    r->redo_count = kept;
+}
+
+int fwr_repair_sync(struct fwr_recipient *r)
+{
+    const struct fwr_flash *flash = r->config.flash;
+    int error = r->dirty ? flash->sync(flash->ctx) : FWR_OK;
+
+    if (!error)
+        r->dirty = false;
+    return error;
+}
+
+/* Names the next batch in the journal: what was in flight before is done, and was synced. */
+static int cover_next(struct fwr_recipient *r)
+{
+    struct fwr_journal *j = &r->journal;
+    uint32_t end = r->plan_written, room;
+
+    fwr_repair_settle(r);
+    memcpy(j->units, r->redo, r->redo_count * sizeof(r->redo[0]));
+    j->count = r->redo_count;
+    room = FWR_REDO_MAX - j->count;
+    for (uint32_t left = batch_size(r); left > 0 && end < r->plan_count; left--, end++) {
+        if (fwr_repair_owed(r, r->plan[end]))
+            continue;
+        if (room == 0)
+            break;
+        room--;
+        j->units[j->count++] = r->plan[end];
+    }
+    int error = fwr_journal_write(r, FWR_JOURNAL_IN_FLIGHT);
+    if (!error)
+        r->plan_covered = end;
+    return error;
+}
+
+/* ---- the plan, step by step ---- */
+
+static void assign_lanes(struct fwr_recipient *r, bool *progress)
+{
+    for (uint8_t i = 0; i < r->config.lanes && r->plan_next < r->plan_count; i++) {
+        if (r->lanes[i].state != FWR_LANE_FREE)
+            continue;
+        lane_begin(r, &r->lanes[i], r->plan_next++);
+        *progress = true;
+    }
+}
+
+static struct fwr_lane *lane_to_write(struct fwr_recipient *r)
+{
+    struct fwr_lane *ready = NULL;
+
+    for (uint8_t i = 0; i < r->config.lanes; i++) {
+        struct fwr_lane *lane = &r->lanes[i];
+        if (lane->state > FWR_LANE_READY)
+            return lane;
+        if (lane->state == FWR_LANE_READY && (!ready || lane->plan < ready->plan))
+            ready = lane;
+    }
+    return ready;
+}
+
+static int write_lane(struct fwr_recipient *r, struct fwr_lane *lane)
+{
+    if (lane->plan >= r->plan_covered) {
+        if (r->plan_written < r->plan_covered)
+            return FWR_OK; /* not yet: the batch before it has to end first */
+        int error = r->dirty ? fwr_repair_sync(r) : cover_next(r);
+        return error ? error : FWR_PENDING;
+    }
+    int error = write_step(r, lane);
+    if (error)
+        return error;
+    update_tags(r, lane);
+    r->status.blocks_repaired += lane->changed;
+    r->plan_written++;
+    lane->state = FWR_LANE_FREE;
+    return FWR_PENDING;
+}
+
+int fwr_repair_step(struct fwr_recipient *r, bool *progress)
+{
+    int error;
+
+    assign_lanes(r, progress);
+    for (uint8_t i = 0; i < r->config.lanes; i++) {
+        if (r->lanes[i].state != FWR_LANE_FETCH)
+            continue;
+        error = fetch_step(r, &r->lanes[i], progress);
+        if (error)
+            return error;
+    }
+    struct fwr_lane *lane = lane_to_write(r);
+    if (lane) {
+        error = write_lane(r, lane);
+        if (error) {
+            *progress = true;
+            return error;
+        }
+    }
+    for (uint8_t i = 0; i < r->config.lanes; i++) {
+        if (r->lanes[i].state != FWR_LANE_LOAD)
+            continue;
+        error = load_step(r, &r->lanes[i]);
+        *progress = true;
+        return error < 0 ? error : FWR_PENDING;
+    }
+    return r->plan_written == r->plan_count ? FWR_OK : FWR_PENDING;
+}
+
+/* ---- guard ---- */
+
+void fwr_guard_begin(struct fwr_recipient *r)
+{
+    fwr_repair_reset(r);
+    r->plan[0] = r->guard_unit;
+    r->plan_count = 1;
+    lane_begin(r, &r->lanes[0], 0);
+}
+
+int fwr_guard_step(struct fwr_recipient *r, bool *progress)
+{
+    struct fwr_lane *lane = &r->lanes[0];
+
+    if (lane->state == FWR_LANE_READY) { /* another segment of the same unit */
+        lane->state = FWR_LANE_LOAD;
+        lane->block = 0;
+    }
+    if (lane->state == FWR_LANE_LOAD) {
+        int error = load_step(r, lane);
+        *progress = true;
+        if (error)
+            return error;
+    }
+    int error = fetch_step(r, lane, progress);
+    if (error)
+        return error;
+    return lane->state == FWR_LANE_READY ? FWR_OK : FWR_PENDING;
+}
+
+void fwr_guard_write_begin(struct fwr_recipient *r)
+{
+    r->lanes[0].unit = r->guard_unit;
+    r->lanes[0].state = FWR_LANE_ERASE;
+    r->lanes[0].retries = 0;
+    r->lanes[0].block = 0;
+}
+
+int fwr_guard_write_step(struct fwr_recipient *r)
+{
+    if (r->lanes[0].state != FWR_LANE_FREE) {
+        int error = write_step(r, &r->lanes[0]);
+        if (error)
+            return error;
+        r->lanes[0].state = FWR_LANE_FREE;
+    }
+    return fwr_repair_sync(r);
+}

@@ -1,0 +1,868 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transfer: see transfer.h. Every request sits in one table until it is answered, given up or
+ * its fetch is gone. Commands are idempotent, so a lost one is simply sent again under a new
+ * cookie; an answer to the old cookie then matches nothing and is dropped.
+ */
+#include "transfer.h"
+
+#include <string.h>
+
+#define FIRST_TIMEOUT_MS  1000 /* before anything was measured */
+#define MIN_TIMEOUT_MS    60   /* a busy single-threaded BMC may need this long */
+#define MAX_TIMEOUT_MS    10000
+#define TRIES_MAX         8
+#define BUSY_FIRST_MS     1
+#define BUSY_MAX_MS       64
+#define STALL_PERIOD_MS   10000
+#define START_WINDOW      4
+#define PENALTY_MAX       200
+#define FETCH_TRIES_MAX   16
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- peers ---- */
+
+static uint8_t window_of(const struct fwr_recipient *r, const struct fwr_donor_peer *p)
+{
+    uint8_t window = p->limits.window;
+
+    if (p->transfer_state == FWR_TRANSFER_OPEN && p->window < window)
+        window = p->window;
+    if (p == &r->peers[fwr_push_peer(r)])
+        return 0;
+    if (p->allowed < window)
+        window = p->allowed;
+    return window;
+}
+
+static uint32_t timeout_of(const struct fwr_donor_peer *p)
+{
+    uint32_t ms = FIRST_TIMEOUT_MS;
+
+    if (p->measured)
+        ms = p->round_trip / 8 + p->variation + 1;
+    else if (p->limits.round_trip_ms > 0)
+        ms = p->limits.round_trip_ms * 4;
+    if (ms < MIN_TIMEOUT_MS)
+        ms = MIN_TIMEOUT_MS;
+    return ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : ms;
+}
+
+/* Jacobson's estimator, as in RFC 6298. */
+static void measure(struct fwr_donor_peer *p, uint64_t sample_ms)
+{
+    uint32_t sample = sample_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : (uint32_t)sample_ms;
+
+    if (!p->measured) {
+        p->measured = true;
+        p->round_trip = sample * 8;
+        p->variation = sample * 2;
+        return;
+    }
+    uint32_t mean = p->round_trip / 8;
+    uint32_t error = sample > mean ? sample - mean : mean - sample;
+    p->round_trip += sample;
+    p->round_trip -= mean;
+    p->variation += error;
+    p->variation -= p->variation / 4;
+}
+
+/* ---- the table of requests ---- */
+
+static struct fwr_pending *pending_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state != FWR_PENDING_FREE)
+            continue;
+        memset(q, 0, sizeof(*q));
+        q->state = FWR_PENDING_QUEUED;
+        q->peer = peer;
+        q->purpose = purpose;
+        q->due = r->now;
+        r->peers[peer].in_flight++;
+        return q;
+    }
+    return NULL;
+}
+
+static void pending_free(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    if (q->state == FWR_PENDING_FREE)
+        return;
+    q->state = FWR_PENDING_FREE;
+    r->peers[q->peer].in_flight--;
+}
+
+static void pending_forget(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->peer == peer && (purpose == FWR_NONE || q->purpose == purpose))
+            pending_free(r, q);
+    }
+}
+
+void fwr_transfer_reset(struct fwr_recipient *r)
+{
+    memset(r->pending, 0, sizeof(r->pending));
+    memset(r->fetches, 0, sizeof(r->fetches));
+    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
+        struct fwr_donor_peer *p = &r->peers[i];
+        p->answer = FWR_PENDING;
+        p->asked = 0;
+        p->transfer_state = FWR_TRANSFER_NONE;
+        p->transfer = 0;
+        p->in_flight = 0;
+        p->fetches = 0;
+        p->acked = 0;
+        p->allowed = START_WINDOW;
+        p->penalty /= 2;
+    }
+}
+
+void fwr_transfer_ask(struct fwr_recipient *r, uint8_t peer, uint8_t index)
+{
+    struct fwr_pending *q = pending_new(r, peer, FWR_PURPOSE_ASK);
+
+    if (!q)
+        return;
+    q->command = FWR_CMD_REQUEST_IMAGE;
+    q->index = index;
+    r->peers[peer].asked = (uint8_t)(index + 1);
+}
+
+void fwr_transfer_accept(struct fwr_recipient *r, uint8_t peer)
+{
+    struct fwr_donor_peer *p = &r->peers[peer];
+    struct fwr_pending *q = pending_new(r, peer, FWR_PURPOSE_ACCEPT);
+
+    if (!q)
+        return;
+    if (p->nonce == 0 && r->config.platform->random(r->config.platform->ctx, &p->nonce,
+                                                    sizeof(p->nonce)) != FWR_OK)
+        p->nonce = ++r->fetch_order; /* only told apart from our own other questions */
+    p->transfer_state = FWR_TRANSFER_ACCEPTING;
+    q->command = FWR_CMD_ACCEPT_OFFER;
+    if (p->not_before > r->now)
+        q->due = p->not_before;
+}
+
+void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result)
+{
+    for (uint8_t i = 0; i < FWR_FETCHES_MAX; i++)
+        fwr_fetch_free(r, i);
+    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
+        struct fwr_donor_peer *p = &r->peers[i];
+        bool open = p->transfer_state == FWR_TRANSFER_OPEN;
+
+        pending_forget(r, i, FWR_NONE);
+        p->transfer_state = FWR_TRANSFER_NONE;
+        p->nonce = 0;
+        if (!open || i == fwr_push_peer(r))
+            continue;
+        struct fwr_pending *q = pending_new(r, i, FWR_PURPOSE_END);
+        if (q) {
+            q->command = FWR_CMD_END_TRANSFER;
+            q->index = result;
+        }
+    }
+}
+
+uint8_t fwr_transfer_count(const struct fwr_recipient *r)
+{
+    uint8_t count = 0;
+
+    for (uint8_t i = 0; i <= r->config.peer_count; i++)
+        count = (uint8_t)(count + (r->peers[i].transfer_state != FWR_TRANSFER_NONE));
+    return count;
+}
+
+uint32_t fwr_transfer_rate(const struct fwr_recipient *r)
+{
+    uint64_t rate = 0;
+
+    for (uint8_t i = 0; i < r->config.peer_count; i++) {
+        const struct fwr_donor_peer *p = &r->peers[i];
+        if (p->transfer_state != FWR_TRANSFER_OPEN || !p->measured)
+            continue;
+        uint64_t in_window = (uint64_t)p->max_length * window_of(r, p);
+        rate += in_window * 8000 / (p->round_trip + 8);
+    }
+    return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+}
+
+/* ---- fetches ---- */
+
+static bool fetch_usable(const struct fwr_recipient *r, const struct fwr_fetch *f, uint8_t peer)
+{
+    (void)f;
+    return r->peers[peer].transfer_state == FWR_TRANSFER_OPEN && r->peers[peer].reach == FWR_OK;
+}
+
+/* The open transfer with the fewest ranges; among equals the one that lied least, then the
+ * nearest. The one that failed this fetch comes last. */
+static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetch *f)
+{
+    uint8_t best = FWR_NONE;
+
+    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
+        if (!fetch_usable(r, f, i))
+            continue;
+        if (best == FWR_NONE || best == f->avoid) {
+            best = i;
+            continue;
+        }
+        if (i == f->avoid)
+            continue;
+        const struct fwr_donor_peer *a = &r->peers[i], *b = &r->peers[best];
+        if (a->fetches != b->fetches ? a->fetches < b->fetches
+            : a->penalty != b->penalty ? a->penalty < b->penalty
+                                       : a->round_trip < b->round_trip)
+            best = i;
+    }
+    return best;
+}
+
+static void fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    uint8_t peer = fetch_choose(r, f);
+
+    if (peer == FWR_NONE)
+        return;
+    f->source = peer;
+    if (r->peers[peer].fetches++ == 0) {
+        r->peers[peer].rate_since = r->now;
+        r->peers[peer].rate_bytes = 0;
+    }
+}
+
+/* Takes a fetch from its source; what came so far is forgotten. */
+static void fetch_unassign(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    uint8_t index = (uint8_t)(f - r->fetches);
+
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state != FWR_PENDING_FREE && q->purpose == FWR_PURPOSE_READ && q->index == index)
+            pending_free(r, q);
+    }
+    if (f->source != FWR_NONE)
+        r->peers[f->source].fetches--;
+    if (f->have > 0 && f->object == FWR_OBJECT_BLOCKS)
+        r->status.blocks_refetched += (f->have + fwr_block_size(r) - 1) / fwr_block_size(r);
+    f->source = FWR_NONE;
+    f->asked = 0;
+    f->have = 0;
+}
+
+uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset, uint32_t length,
+                        uint8_t *buffer, uint8_t source)
+{
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_FREE)
+            continue;
+        memset(f, 0, sizeof(*f));
+        f->state = FWR_FETCH_OPEN;
+        f->object = object;
+        f->offset = offset;
+        f->length = length;
+        f->buffer = buffer;
+        f->order = r->fetch_order++;
+        f->avoid = FWR_NONE;
+        f->source = source;
+        if (source == FWR_NONE)
+            fetch_assign(r, f);
+        else
+            r->peers[source].fetches++;
+        return i;
+    }
+    return FWR_NONE;
+}
+
+void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch)
+{
+    struct fwr_fetch *f = &r->fetches[fetch];
+
+    if (f->state == FWR_FETCH_FREE)
+        return;
+    if (f->state == FWR_FETCH_DONE)
+        f->have = 0;
+    fetch_unassign(r, f);
+    f->state = FWR_FETCH_FREE;
+}
+
+bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason)
+{
+    struct fwr_fetch *f = &r->fetches[fetch];
+    uint8_t liar = f->source;
+    struct fwr_donor_peer *p = &r->peers[liar];
+
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)",
+                      fwr_peer_name(r, liar), fwr_error_name(reason), (unsigned)f->offset);
+    if (p->penalty < PENALTY_MAX)
+        p->penalty = (uint8_t)(p->penalty + 20);
+    fetch_unassign(r, f);
+    f->state = FWR_FETCH_OPEN;
+    f->avoid = liar;
+    f->tries++;
+    /* A second lie, or a lie while others can serve: its word is not needed any more. */
+    if (f->tries > 1 || fwr_transfer_count(r) > 1)
+        fwr_transfer_drop(r, liar, FWR_E_DONOR_LIED);
+    if (f->tries >= FETCH_TRIES_MAX)
+        return false;
+    if (f->source == FWR_NONE)
+        fetch_assign(r, f);
+    return true;
+}
+
+void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
+{
+    struct fwr_donor_peer *p = &r->peers[peer];
+
+    if (p->transfer_state != FWR_TRANSFER_NONE)
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "%s dropped: %s", fwr_peer_name(r, peer),
+                          fwr_error_text(reason));
+    pending_forget(r, peer, FWR_NONE);
+    p->transfer_state = FWR_TRANSFER_NONE;
+    p->nonce = 0;
+    p->answer = reason;
+    for (uint8_t i = 0; i < FWR_FETCHES_MAX; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->source != peer)
+            continue;
+        fetch_unassign(r, f);
+        f->avoid = peer;
+        if (f->object != FWR_OBJECT_MANIFEST)
+            fetch_assign(r, f);
+    }
+}
+
+/* ---- sending ---- */
+
+static int encode_read(const struct fwr_recipient *r, const struct fwr_pending *q, uint8_t cookie,
+                       struct fwr_outgoing *m)
+{
+    const struct fwr_fetch *f = &r->fetches[q->index];
+
+    if (f->object == FWR_OBJECT_MANIFEST) {
+        struct fwr_read_manifest_request request = {
+            .cookie = cookie, .offset = q->offset, .length = q->length};
+        memcpy(request.tag, r->candidates[r->judged].offer.tag, FWR_TAG_SIZE);
+        return fwr_read_manifest_request_encode(&request, m->data, sizeof(m->data));
+    }
+    struct fwr_read_request request = {.cookie = cookie,
+                                       .transfer = r->peers[q->peer].transfer,
+                                       .offset = f->offset + q->offset,
+                                       .length = q->length};
+    return fwr_read_request_encode(&request, m->data, sizeof(m->data));
+}
+
+static int encode_ask(const struct fwr_recipient *r, const struct fwr_pending *q, uint8_t cookie,
+                      struct fwr_outgoing *m)
+{
+    const struct fwr_board *board = r->config.board;
+    struct fwr_request_image_request request = {
+        .cookie = cookie, .hardware_revision = board->hardware_revision, .index = q->index};
+
+    if (r->resumed) {
+        request.kind = FWR_REQUEST_BY_TAG;
+        memcpy(request.key, r->id, FWR_KEY_SIZE);
+    } else {
+        request.kind = FWR_REQUEST_BY_KEY;
+        int error = fwr_compatibility_key(board->component, board->manufacturer, board->product,
+                                          request.key);
+        if (error)
+            return error;
+    }
+    return fwr_request_image_request_encode(&request, m->data, sizeof(m->data));
+}
+
+static int encode(const struct fwr_recipient *r, const struct fwr_pending *q, uint8_t cookie,
+                  struct fwr_outgoing *m)
+{
+    const struct fwr_donor_peer *p = &r->peers[q->peer];
+
+    switch (q->purpose) {
+    case FWR_PURPOSE_ASK:
+        return encode_ask(r, q, cookie, m);
+    case FWR_PURPOSE_ACCEPT: {
+        struct fwr_accept_offer_request request = {.cookie = cookie, .nonce = p->nonce};
+        memcpy(request.tag, r->id, FWR_TAG_SIZE);
+        return fwr_accept_offer_request_encode(&request, m->data, sizeof(m->data));
+    }
+    case FWR_PURPOSE_END: {
+        struct fwr_end_transfer_request request = {
+            .cookie = cookie, .transfer = p->transfer, .result = q->index};
+        return fwr_end_transfer_request_encode(&request, m->data, sizeof(m->data));
+    }
+    default:
+        return encode_read(r, q, cookie, m);
+    }
+}
+
+static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct fwr_outgoing *m)
+{
+    struct fwr_donor_peer *p = &r->peers[q->peer];
+    uint8_t cookie = ++p->cookie;
+    int length = encode(r, q, cookie, m);
+
+    if (length < 0) {
+        pending_free(r, q);
+        return false;
+    }
+    m->peer = q->peer;
+    m->command = q->command;
+    m->length = (uint8_t)length;
+    q->cookie = cookie;
+    q->state = FWR_PENDING_SENT;
+    q->sent = r->now;
+    uint64_t wait = (uint64_t)timeout_of(p) << (q->tries < 5 ? q->tries : 5);
+    q->due = r->now + min_u64(wait, MAX_TIMEOUT_MS);
+    return true;
+}
+
+/* The longest slice a peer may be asked for; one byte of the reply is the cookie. */
+static uint32_t slice_max(const struct fwr_donor_peer *p, const struct fwr_fetch *f)
+{
+    uint32_t max = p->limits.max_reply - 1u;
+
+    if (f->object != FWR_OBJECT_MANIFEST && p->max_length < max)
+        max = p->max_length;
+    return max;
+}
+
+/* The oldest fetch that may ask for another slice now. */
+static struct fwr_fetch *next_fetch(struct fwr_recipient *r)
+{
+    struct fwr_fetch *best = NULL;
+
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->asked >= f->length)
+            continue;
+        if (f->source == FWR_NONE)
+            fetch_assign(r, f);
+        if (f->source == FWR_NONE || f->source == fwr_push_peer(r))
+            continue;
+        const struct fwr_donor_peer *p = &r->peers[f->source];
+        /* A manifest's length is known only from its beginning: one slice at a time. */
+        if (f->object == FWR_OBJECT_MANIFEST && f->asked > f->have)
+            continue;
+        if (p->reach != FWR_OK || p->in_flight >= window_of(r, p))
+            continue;
+        if (!best || (int32_t)(f->order - best->order) < 0)
+            best = f;
+    }
+    return best;
+}
+
+bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *message)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state == FWR_PENDING_QUEUED && q->due <= r->now &&
+            r->peers[q->peer].reach == FWR_OK && send_pending(r, q, message))
+            return true;
+    }
+    struct fwr_fetch *f = next_fetch(r);
+    if (!f)
+        return false;
+    struct fwr_pending *q = pending_new(r, f->source, FWR_PURPOSE_READ);
+    if (!q)
+        return false;
+    uint32_t length = f->length - f->asked;
+    uint32_t max = slice_max(&r->peers[f->source], f);
+    q->command = f->object == FWR_OBJECT_MANIFEST ? FWR_CMD_READ_MANIFEST
+                 : f->object == FWR_OBJECT_TREE   ? FWR_CMD_READ_TREE
+                                                  : FWR_CMD_READ_BLOCKS;
+    q->index = (uint8_t)(f - r->fetches);
+    q->offset = f->asked;
+    q->length = (uint16_t)(length < max ? length : max);
+    f->asked += q->length;
+    return send_pending(r, q, message);
+}
+
+static struct fwr_pending *pending_find(struct fwr_recipient *r, uint8_t peer, uint8_t command,
+                                        uint8_t cookie)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state == FWR_PENDING_SENT && q->peer == peer && q->command == command &&
+            q->cookie == cookie)
+            return q;
+    }
+    return NULL;
+}
+
+void fwr_transfer_unsent(struct fwr_recipient *r, const struct fwr_outgoing *message, int error)
+{
+    struct fwr_pending *q = pending_find(r, message->peer, message->command, message->data[0]);
+
+    if (q) {
+        q->state = FWR_PENDING_QUEUED;
+        q->due = r->now + BUSY_FIRST_MS;
+    }
+    if (error != FWR_E_BUSY)
+        r->peers[message->peer].reach = error;
+}
+
+/* ---- replies ---- */
+
+static void grow(struct fwr_donor_peer *p)
+{
+    if (++p->acked < p->allowed || p->allowed == UINT8_MAX)
+        return;
+    p->acked = 0;
+    p->allowed++;
+}
+
+/* A peer that is busy just now is asked again, a little later each time. */
+static void again_later(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    uint32_t wait = BUSY_FIRST_MS << (q->tries < 6 ? q->tries : 6);
+
+    q->state = FWR_PENDING_QUEUED;
+    q->busy = true;
+    q->due = r->now + (wait < BUSY_MAX_MS ? wait : BUSY_MAX_MS);
+    if (q->tries < TRIES_MAX - 2)
+        q->tries++;
+}
+
+static void candidate_add(struct fwr_recipient *r, uint8_t peer,
+                          const struct fwr_request_image_reply *reply)
+{
+    struct fwr_candidate *c;
+
+    if (r->candidate_count >= FWR_CANDIDATES_MAX)
+        return;
+    for (uint8_t i = 0; i < r->candidate_count; i++) {
+        c = &r->candidates[i];
+        if (c->offer.peer == peer && memcmp(c->offer.tag, reply->tag, FWR_TAG_SIZE) == 0)
+            return;
+    }
+    c = &r->candidates[r->candidate_count++];
+    memset(c, 0, sizeof(*c));
+    c->offer.peer = peer;
+    c->offer.medium = r->peers[peer].limits.medium;
+    c->offer.load = reply->load;
+    c->offer.round_trip_ms = r->peers[peer].round_trip / 8;
+    memcpy(c->offer.tag, reply->tag, FWR_TAG_SIZE);
+    c->hint = reply->sequence;
+    c->verdict = FWR_PENDING;
+}
+
+#define MATCHES_ASKED_MAX 4 /* of one donor */
+
+static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
+                   size_t length)
+{
+    struct fwr_donor_peer *p = &r->peers[q->peer];
+    struct fwr_request_image_reply reply;
+
+    if (!error)
+        error = fwr_request_image_reply_decode(data, length, &reply);
+    if (error) {
+        p->answer = p->answer == FWR_OK ? FWR_OK : error;
+    } else if (reply.result == FWR_IMAGE_OFFER) {
+        p->answer = FWR_OK;
+        candidate_add(r, q->peer, &reply);
+        if (q->index + 1 < reply.count && q->index + 1 < MATCHES_ASKED_MAX)
+            fwr_transfer_ask(r, q->peer, (uint8_t)(q->index + 1));
+    } else if (reply.result == FWR_IMAGE_BUSY) {
+        p->answer = FWR_E_DONORS_BUSY;
+        p->not_before = r->now + reply.retry * 100u;
+    } else if (p->answer != FWR_OK) {
+        p->answer = FWR_E_NO_OFFER;
+    }
+    pending_free(r, q);
+}
+
+static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
+                      const uint8_t *data, size_t length)
+{
+    uint8_t peer = q->peer;
+    struct fwr_donor_peer *p = &r->peers[peer];
+    struct fwr_accept_offer_reply reply;
+
+    if (!error)
+        error = fwr_accept_offer_reply_decode(data, length, &reply);
+    if (!error && reply.result == FWR_ACCEPT_BUSY) {
+        p->not_before = r->now + (reply.retry ? reply.retry * 100u : 1000u);
+        error = FWR_E_DONORS_BUSY;
+    }
+    if (!error && reply.result != FWR_ACCEPT_OK)
+        error = FWR_E_NO_OFFER;
+    if (!error && (reply.max_length == 0 || reply.window == 0))
+        error = FWR_E_MALFORMED;
+    if (error) {
+        fwr_transfer_drop(r, peer, error);
+        return;
+    }
+    p->transfer_state = FWR_TRANSFER_OPEN;
+    p->transfer = reply.transfer;
+    p->max_length = reply.max_length;
+    p->window = reply.window;
+    pending_free(r, q);
+}
+
+/* Manifests say their length themselves; nothing may be larger than the cap. */
+static int manifest_progress(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    size_t total;
+    int error = fwr_envelope_total(f->buffer, f->have, &total);
+
+    if (error == FWR_E_NO_SPACE)
+        return f->have < r->config.max_envelope ? FWR_OK : FWR_E_ENVELOPE_SIZE;
+    if (error)
+        return error;
+    if (total > r->config.max_envelope)
+        return FWR_E_ENVELOPE_SIZE;
+    f->length = (uint32_t)total;
+    if (f->have > f->length)
+        f->have = f->length;
+    return FWR_OK;
+}
+
+static void fetch_fail(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, int error)
+{
+    if (f->object == FWR_OBJECT_MANIFEST) {
+        fetch_unassign(r, f);
+        f->state = FWR_FETCH_DONE; /* have 0: the judge sees that nothing came */
+        if (r->peers[peer].answer == FWR_OK)
+            r->peers[peer].answer = error;
+        return;
+    }
+    fwr_transfer_drop(r, peer, error);
+}
+
+static void fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
+{
+    if (f->object == FWR_OBJECT_MANIFEST) {
+        int error = manifest_progress(r, f);
+        if (error) {
+            fetch_fail(r, f, peer, error);
+            return;
+        }
+    }
+    if (f->have == f->length)
+        f->state = FWR_FETCH_DONE;
+}
+
+static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error,
+                    const uint8_t *data, size_t length)
+{
+    struct fwr_fetch *f = &r->fetches[q->index];
+    struct fwr_data_reply reply;
+    uint8_t peer = q->peer;
+
+    if (!error)
+        error = fwr_data_reply_decode(data, length, &reply);
+    if (error == FWR_E_BUSY) {
+        again_later(r, q);
+        return;
+    }
+    if (error == FWR_E_UNKNOWN_TRANSFER && f->object != FWR_OBJECT_MANIFEST) {
+        fwr_transfer_drop(r, peer, error);
+        fwr_transfer_accept(r, peer);
+        return;
+    }
+    if (!error && reply.length > q->length) { /* more than was asked for: not an answer */
+        r->dropped++;
+        return;
+    }
+    if (!error && reply.length == 0)
+        error = FWR_E_NOT_HELD;
+    if (error) {
+        pending_free(r, q);
+        fetch_fail(r, f, peer, error);
+        return;
+    }
+    memcpy(f->buffer + q->offset, reply.data, reply.length);
+    f->have += (uint32_t)reply.length;
+    r->status.bytes_received += (uint32_t)reply.length;
+    r->peers[peer].rate_bytes += (uint32_t)reply.length;
+    if (reply.length < q->length && f->object != FWR_OBJECT_MANIFEST) {
+        q->offset += (uint32_t)reply.length;
+        q->length = (uint16_t)(q->length - reply.length);
+        q->state = FWR_PENDING_QUEUED;
+        q->due = r->now;
+        q->tries = 0;
+        return;
+    }
+    if (f->object == FWR_OBJECT_MANIFEST)
+        f->asked = f->have;
+    pending_free(r, q);
+    fetch_progress(r, f, peer);
+}
+
+void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t command, int error,
+                           const uint8_t *data, size_t length)
+{
+    struct fwr_pending *q = NULL;
+
+    if (length > 0) {
+        q = pending_find(r, peer, command, data[0]);
+    } else if (error) { /* error replies carry no cookie: the oldest of that command */
+        for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+            struct fwr_pending *other = &r->pending[i];
+            if (other->state == FWR_PENDING_SENT && other->peer == peer &&
+                other->command == command && (!q || other->sent < q->sent))
+                q = other;
+        }
+    }
+    if (!q) {
+        r->dropped++;
+        return;
+    }
+    struct fwr_donor_peer *p = &r->peers[peer];
+    if (q->tries == 0 && !q->busy)
+        measure(p, r->now - q->sent);
+    if (error != FWR_E_BUSY)
+        grow(p);
+    switch (q->purpose) {
+    case FWR_PURPOSE_ASK:
+        on_ask(r, q, error, data, length);
+        break;
+    case FWR_PURPOSE_ACCEPT:
+        if (error == FWR_E_BUSY)
+            again_later(r, q);
+        else
+            on_accept(r, q, error, data, length);
+        break;
+    case FWR_PURPOSE_END:
+        pending_free(r, q);
+        break;
+    default:
+        on_read(r, q, error, data, length);
+    }
+}
+
+/* ---- time ---- */
+
+static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    uint8_t peer = q->peer, purpose = q->purpose, index = q->index;
+
+    pending_free(r, q);
+    if (purpose == FWR_PURPOSE_END)
+        return;
+    if (purpose == FWR_PURPOSE_ASK) {
+        if (r->peers[peer].answer == FWR_PENDING)
+            r->peers[peer].answer = FWR_E_TIMEOUT;
+        return;
+    }
+    if (purpose == FWR_PURPOSE_READ && r->fetches[index].object == FWR_OBJECT_MANIFEST)
+        fetch_fail(r, &r->fetches[index], peer, FWR_E_TIMEOUT);
+    else
+        fwr_transfer_drop(r, peer, FWR_E_TIMEOUT);
+}
+
+static void lost(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    struct fwr_donor_peer *p = &r->peers[q->peer];
+    uint8_t limit = q->purpose == FWR_PURPOSE_END ? 3 : TRIES_MAX;
+
+    if (p->reach == FWR_OK && p->allowed > 1 && q->tries == 0)
+        p->allowed = (uint8_t)(p->allowed / 2);
+    if (++q->tries >= limit) {
+        give_up(r, q);
+        return;
+    }
+    q->state = FWR_PENDING_QUEUED;
+    q->due = r->now;
+}
+
+/* A donor that keeps a transfer alive below the minimum rate only wastes our time. */
+static void check_rate(struct fwr_recipient *r, uint8_t peer)
+{
+    struct fwr_donor_peer *p = &r->peers[peer];
+
+    if (p->transfer_state != FWR_TRANSFER_OPEN || p->fetches == 0 ||
+        r->now - p->rate_since < STALL_PERIOD_MS)
+        return;
+    uint64_t needed = (uint64_t)r->config.min_rate * (r->now - p->rate_since) / 1000;
+    bool slow = p->rate_bytes < needed;
+    p->rate_since = r->now;
+    p->rate_bytes = 0;
+    if (slow)
+        fwr_transfer_drop(r, peer, FWR_E_DONOR_STALLED);
+}
+
+uint64_t fwr_transfer_next_timeout(const struct fwr_recipient *r)
+{
+    uint64_t next = FWR_NEVER;
+
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        const struct fwr_pending *q = &r->pending[i];
+        if (q->state != FWR_PENDING_FREE)
+            next = min_u64(next, q->due);
+    }
+    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
+        const struct fwr_donor_peer *p = &r->peers[i];
+        if (p->transfer_state == FWR_TRANSFER_OPEN && p->fetches > 0)
+            next = min_u64(next, p->rate_since + STALL_PERIOD_MS);
+    }
+    return next;
+}
+
+void fwr_transfer_timeout(struct fwr_recipient *r)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->due > r->now)
+            continue;
+        /* A request that cannot even be sent is lost as well: the road is down. */
+        if (q->state == FWR_PENDING_SENT)
+            lost(r, q);
+        else if (q->state == FWR_PENDING_QUEUED && r->peers[q->peer].reach != FWR_OK)
+            give_up(r, q);
+    }
+    for (uint8_t i = 0; i <= r->config.peer_count; i++)
+        check_rate(r, i);
+}
+
+/* ---- push ---- */
+
+uint16_t fwr_transfer_wanted(const struct fwr_recipient *r, uint16_t index,
+                             struct fwr_wanted *wanted)
+{
+    uint16_t seen = 0;
+
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        const struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->source != fwr_push_peer(r))
+            continue;
+        if (seen++ == index) {
+            wanted->object = f->object;
+            wanted->offset = f->offset + f->have;
+            wanted->length = f->length - f->have;
+        }
+    }
+    return seen;
+}
+
+uint8_t fwr_transfer_write(struct fwr_recipient *r, uint8_t object, uint32_t offset,
+                           const uint8_t *data, size_t length)
+{
+    uint8_t peer = fwr_push_peer(r);
+
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->source != peer || f->object != object ||
+            offset != f->offset + f->have || length > f->length - f->have)
+            continue;
+        memcpy(f->buffer + f->have, data, length);
+        f->have += (uint32_t)length;
+        r->status.bytes_received += (uint32_t)length;
+        r->peers[peer].rate_bytes += (uint32_t)length;
+        fetch_progress(r, f, peer);
+        return FWR_WRITE_OK;
+    }
+    return FWR_WRITE_NOT_WANTED;
+}

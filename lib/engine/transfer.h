@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transfer: the recipient's requests on their way, one window for each donor. It owns time-outs,
+ * repetition, round trips, slices and who may bring which range; it never looks into the bytes.
+ */
+#ifndef FWR_LIB_ENGINE_TRANSFER_H
+#define FWR_LIB_ENGINE_TRANSFER_H
+
+#include "engine.h"
+
+/* Forgets everything but the configured limits and what was measured of the roads. */
+void fwr_transfer_reset(struct fwr_recipient *r);
+
+/* Queues Request Image for match `index` to a peer, by key or, where `tag` is given, by tag. */
+void fwr_transfer_ask(struct fwr_recipient *r, uint8_t peer, uint8_t index);
+
+/* Opens a transfer of the chosen image with a peer, or repeats the question after a loss. */
+void fwr_transfer_accept(struct fwr_recipient *r, uint8_t peer);
+
+/* Ends every transfer, telling the donors `result`, a positive reason byte. */
+void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result);
+
+/* Stops using a peer: its ranges go to others. `reason` is logged and kept as its answer. */
+void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason);
+
+/* Begins a fetch of `length` bytes at `offset` of an object into `buffer`; `source` is a peer
+ * or FWR_NONE for whichever transfer has room. Returns its index, or FWR_NONE when all are in
+ * use. The fetch is FWR_FETCH_DONE when all bytes are there; free it then. */
+uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset, uint32_t length,
+                        uint8_t *buffer, uint8_t source);
+void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch);
+
+/* The bytes of a finished fetch were wrong: blames its source, and fetches again, from another
+ * if there is one. Returns false when nobody is left to ask. */
+bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason);
+
+/* How many transfers are open or about to be. */
+uint8_t fwr_transfer_count(const struct fwr_recipient *r);
+
+/* Estimated bytes per second of all open transfers together; 0 = unknown. */
+uint32_t fwr_transfer_rate(const struct fwr_recipient *r);
+
+bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *message);
+void fwr_transfer_unsent(struct fwr_recipient *r, const struct fwr_outgoing *message, int error);
+void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t command, int error,
+                           const uint8_t *data, size_t length);
+uint64_t fwr_transfer_next_timeout(const struct fwr_recipient *r);
+void fwr_transfer_timeout(struct fwr_recipient *r);
+
+/* Push: what Get Wanted lists, and what Write Data brings. */
+uint16_t fwr_transfer_wanted(const struct fwr_recipient *r, uint16_t index,
+                             struct fwr_wanted *wanted);
+uint8_t fwr_transfer_write(struct fwr_recipient *r, uint8_t object, uint32_t offset,
+                           const uint8_t *data, size_t length);
+
+#endif
