@@ -36,7 +36,7 @@ static int on_abort(struct fwr_recipient *r, const uint8_t *data, size_t length,
 {
     struct fwr_start_request request;
     struct fwr_result_reply out;
-    int error = fwr_start_request_decode(data, length, &request);
+    int error = fwr_abort_request_decode(data, length, &request);
 
     if (error)
         return error;

@@ -77,16 +77,17 @@ void fwr_repair_plan_segment(struct fwr_recipient *r)
 
 /* ---- filling a lane ---- */
 
-/* The leaf at a block of a unit when it belongs to the segment in work. */
-static bool segment_leaf(const struct fwr_recipient *r, uint32_t address, uint32_t *in_segment)
+#define NO_LEAF UINT32_MAX
+
+/* The leaf at a block of a unit, counted in the segment in work, or NO_LEAF. */
+static uint32_t segment_leaf(const struct fwr_recipient *r, uint32_t address)
 {
     uint32_t leaf;
 
     if (!fwr_manifest_leaf_at(&r->manifest, address, &leaf) || leaf < r->segment_first ||
-        leaf >= r->segment_first + r->local.leaves)
-        return false;
-    *in_segment = leaf - r->segment_first;
-    return true;
+        leaf - r->segment_first >= r->local.leaves)
+        return NO_LEAF;
+    return leaf - r->segment_first;
 }
 
 static const uint8_t *expected_hash(const struct fwr_recipient *r, uint32_t in_segment)
@@ -122,10 +123,10 @@ static void lane_begin(struct fwr_recipient *r, struct fwr_lane *lane, uint32_t 
 static bool all_new(const struct fwr_recipient *r, const struct fwr_lane *lane)
 {
     for (uint16_t b = 0; b < unit_blocks(r); b++) {
-        uint32_t address = lane->unit + b * fwr_block_size(r), leaf;
+        uint32_t address = lane->unit + b * fwr_block_size(r);
+        uint32_t leaf = segment_leaf(r, address);
         const struct fwr_region *region = fwr_region_map_find(&r->manifest.map, address);
-        if (region->kind != FWR_REGION_FILL &&
-            !(segment_leaf(r, address, &leaf) && r->marks[leaf]))
+        if (region->kind != FWR_REGION_FILL && (leaf == NO_LEAF || !r->marks[leaf]))
             return false;
     }
     return true;
@@ -134,7 +135,8 @@ static bool all_new(const struct fwr_recipient *r, const struct fwr_lane *lane)
 /* Decides what becomes of one block: it is right, can be made, or has to be found. */
 static int sort_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
 {
-    uint32_t size = fwr_block_size(r), address = lane->unit + b * size, leaf;
+    uint32_t size = fwr_block_size(r), address = lane->unit + b * size;
+    uint32_t leaf = segment_leaf(r, address);
     const struct fwr_region *region = fwr_region_map_find(&r->manifest.map, address);
     uint8_t *block = lane->buffer + (size_t)b * size;
 
@@ -143,7 +145,7 @@ static int sort_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b
         lane->blocks[b] = FWR_BLOCK_HERE;
         return FWR_OK;
     }
-    if (!segment_leaf(r, address, &leaf))
+    if (leaf == NO_LEAF)
         return FWR_OK;
     const uint8_t *expected = expected_hash(r, leaf);
     if (!r->marks[leaf]) {
@@ -167,10 +169,8 @@ static int sort_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b
 static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
 {
     const struct fwr_flash *flash = r->config.flash;
-    uint32_t size = fwr_block_size(r), address = lane->unit + b * size, own;
+    uint32_t size = fwr_block_size(r), own = segment_leaf(r, lane->unit + b * size);
     uint8_t *block = lane->buffer + (size_t)b * size;
-
-    segment_leaf(r, address, &own);
     const uint8_t *expected = expected_hash(r, own);
     uint16_t tag = (uint16_t)(expected[0] | expected[1] << 8);
     while (lane->copy < r->leaves &&
@@ -254,8 +254,7 @@ static int take_run(struct fwr_recipient *r, struct fwr_lane *lane)
 
     for (uint16_t i = 0; i < lane->run_count; i++) {
         uint16_t b = (uint16_t)(lane->run_first + i);
-        uint32_t address = lane->unit + b * size, leaf;
-        segment_leaf(r, address, &leaf);
+        uint32_t address = lane->unit + b * size, leaf = segment_leaf(r, address);
         int error = hash_matches(r, lane->buffer + (size_t)b * size, expected_hash(r, leaf));
         if (error == FWR_E_BLOCK_HASH) {
             r->status.bad_block = address;
@@ -356,8 +355,8 @@ static int write_step(struct fwr_recipient *r, struct fwr_lane *lane)
 static void update_tags(struct fwr_recipient *r, const struct fwr_lane *lane)
 {
     for (uint16_t b = 0; b < unit_blocks(r); b++) {
-        uint32_t leaf;
-        if (!segment_leaf(r, lane->unit + b * fwr_block_size(r), &leaf))
+        uint32_t leaf = segment_leaf(r, lane->unit + b * fwr_block_size(r));
+        if (leaf == NO_LEAF)
             continue;
         const uint8_t *hash = expected_hash(r, leaf);
         r->tags[r->segment_first + leaf] = (uint16_t)(hash[0] | hash[1] << 8);

@@ -8,7 +8,6 @@
 
 #include "engine.h"
 #include "transfer.h"
-#include "wire/cursor.h"
 
 #define LINE_MAX 200
 
@@ -90,42 +89,58 @@ static int log_page(const struct fwr_recipient *r, const struct fwr_read_page_re
 static int policy_page(const struct fwr_recipient *r, uint8_t *page, size_t capacity)
 {
     const struct fwr_policy_rules *rules = r->config.rules;
-    struct fwr_writer writer;
+    struct fwr_policy_page out = {
+        .min_sequence = rules ? rules->min_sequence : 0,
+        .media = rules ? (uint8_t)~rules->media_refused : UINT8_MAX,
+        .generation = r->policy_generation,
+        .security_floor = r->floors.security_version,
+        .sequence_floor = r->floors.sequence,
+    };
 
-    fwr_writer_init(&writer, page, capacity);
-    fwr_writer_u32(&writer, rules ? rules->min_sequence : 0);
-    fwr_writer_u8(&writer, rules ? (uint8_t)~rules->media_refused : 0xff);
-    fwr_writer_u32(&writer, r->policy_generation);
-    fwr_writer_u32(&writer, r->floors.security_version);
-    fwr_writer_u32(&writer, r->floors.sequence);
-    return fwr_writer_finish(&writer);
+    return fwr_policy_page_encode(&out, page, capacity);
+}
+
+static struct fwr_peer_entry peer_entry(const struct fwr_recipient *r, uint8_t peer)
+{
+    const struct fwr_donor_peer *p = &r->peers[peer];
+    struct fwr_peer_entry entry = {.peer = peer, .medium = p->limits.medium};
+
+    entry.reason = p->answer < 0 ? (uint8_t)-p->answer : 0;
+    if (p->asked > 0)
+        entry.flags |= FWR_PEER_ASKED;
+    if (p->transfer_state == FWR_TRANSFER_OPEN)
+        entry.flags |= FWR_PEER_SERVING;
+    for (uint8_t c = 0; c < r->candidate_count; c++) {
+        const struct fwr_candidate *candidate = &r->candidates[c];
+        if (candidate->offer.peer != peer)
+            continue;
+        memcpy(entry.tag, candidate->offer.tag, sizeof(entry.tag));
+        if (candidate->verdict < 0 && entry.reason == 0)
+            entry.reason = (uint8_t)-candidate->verdict;
+    }
+    if (entry.reason > 0)
+        entry.flags |= FWR_PEER_DROPPED;
+    return entry;
 }
 
 static int peers_page(const struct fwr_recipient *r, uint8_t *page, size_t capacity)
 {
-    struct fwr_writer writer;
+    struct fwr_peers_page head = {.count = r->config.peer_count,
+                                  .entry_size = FWR_PEER_ENTRY_SIZE};
+    int length = fwr_peers_page_encode(&head, page, capacity);
 
-    fwr_writer_init(&writer, page, capacity);
-    fwr_writer_u8(&writer, r->config.peer_count);
-    for (uint8_t i = 0; i < r->config.peer_count; i++) {
-        const struct fwr_donor_peer *p = &r->peers[i];
-        uint8_t tag[FWR_TAG_SIZE] = {0};
-        for (uint8_t c = 0; c < r->candidate_count; c++)
-            if (r->candidates[c].offer.peer == i)
-                memcpy(tag, r->candidates[c].offer.tag, sizeof(tag));
-        fwr_writer_u8(&writer, i);
-        fwr_writer_u8(&writer, p->limits.medium);
-        fwr_writer_u8(&writer, p->answer < 0 ? (uint8_t)-p->answer : 0);
-        fwr_writer_u8(&writer, p->transfer_state == FWR_TRANSFER_OPEN);
-        fwr_writer_bytes(&writer, tag, sizeof(tag));
+    for (uint8_t i = 0; i < head.count && length > 0; i++) {
+        struct fwr_peer_entry entry = peer_entry(r, i);
+        int more = fwr_peer_entry_encode(&entry, page + length, capacity - (size_t)length);
+        length = more < 0 ? more : length + more;
     }
-    return fwr_writer_finish(&writer);
+    return length;
 }
 
 int fwr_report_page(struct fwr_recipient *r, const struct fwr_read_page_request *request,
                     uint8_t *reply, size_t capacity)
 {
-    uint8_t page[1 + FWR_PEERS_MAX * 12];
+    uint8_t page[FWR_PEERS_PAGE_SIZE + FWR_PEERS_MAX * FWR_PEER_ENTRY_SIZE];
     struct fwr_status_page status;
     uint8_t generation = request->page == FWR_PAGE_LOG ? r->log_generation : 1;
     int length;
