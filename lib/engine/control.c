@@ -299,6 +299,24 @@ static int on_write(struct fwr_recipient *r, const struct fwr_caller *caller, co
     return fwr_result_reply_encode(&out, reply, capacity);
 }
 
+/* The console goes away; the ranges it was to bring wait for somebody else. */
+static int on_end(struct fwr_recipient *r, const struct fwr_caller *caller, const uint8_t *data,
+                  size_t length, uint8_t *reply, size_t capacity)
+{
+    struct fwr_end_transfer_request request;
+    struct fwr_empty_reply out;
+    int error = fwr_end_transfer_request_decode(data, length, &request);
+
+    if (error)
+        return error;
+    out.cookie = request.cookie;
+    if (push_is(r, caller, request.transfer)) {
+        fwr_transfer_drop(r, fwr_push_peer(r), FWR_E_SESSION_CLOSED);
+        r->peers[fwr_push_peer(r)].transfer = 0;
+    }
+    return fwr_empty_reply_encode(&out, reply, capacity);
+}
+
 int fwr_recipient_request(struct fwr_recipient *r, uint64_t now, const struct fwr_caller *caller,
                           uint8_t command, const uint8_t *data, size_t length, uint8_t *reply,
                           size_t capacity)
@@ -323,6 +341,8 @@ int fwr_recipient_request(struct fwr_recipient *r, uint64_t now, const struct fw
         return on_wanted(r, caller, data, length, reply, capacity);
     case FWR_CMD_WRITE_DATA:
         return on_write(r, caller, data, length, reply, capacity);
+    case FWR_CMD_END_TRANSFER:
+        return on_end(r, caller, data, length, reply, capacity);
     default:
         return FWR_E_UNKNOWN_COMMAND;
     }

@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+if RECIPIENT
+if DONOR
+check_LTLIBRARIES += tests/sim/libworld.la
+tests_sim_libworld_la_SOURCES = tests/sim/world.c tests/sim/world.h
+sim_tests = tests/sim/test_recovery
+check_PROGRAMS += $(sim_tests)
+TESTS += $(sim_tests)
+tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
+endif
+endif

@@ -40,8 +40,8 @@ struct given_image {
     uint8_t key_seed; /* which release key signs */
     uint64_t seed;    /* of the bytes */
 
-    uint8_t *bytes; /* the chip */
-    struct fwr_manifest manifest;
+    uint8_t *bytes; /* the chip; made from `seed` unless it was set before */
+    struct fwr_manifest manifest; /* with the layout above unless a map was set before */
     uint8_t id[FWR_ID_SIZE];
     uint8_t envelope[GIVEN_ENVELOPE_MAX];
     size_t envelope_length;
@@ -216,9 +216,12 @@ static inline int given_image_make(struct given_image *g)
     if (g->key_seed == 0)
         g->key_seed = 1;
     random = g->seed + 1;
-    g->bytes = malloc((size_t)g->blocks * g->block_size);
-    seeded_fill(&random, g->bytes, (size_t)g->blocks * g->block_size);
-    given_manifest(g);
+    if (g->bytes == NULL) {
+        g->bytes = malloc((size_t)g->blocks * g->block_size);
+        seeded_fill(&random, g->bytes, (size_t)g->blocks * g->block_size);
+    }
+    if (g->manifest.map.count == 0)
+        given_manifest(g);
     block = malloc(65536);
     input.buffer = block;
     error = fwr_tree_of_image(&g->manifest, &input, NULL, 0, g->manifest.root);
