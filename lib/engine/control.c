@@ -103,8 +103,8 @@ int fwr_control_load_policy(struct fwr_recipient *r)
     uint8_t bytes[10];
     size_t length;
     struct fwr_reader reader;
-    int error = store->read(store->ctx, FWR_STORE_POLICY, r->config.slot, bytes, sizeof(bytes),
-                            &length);
+    int error =
+        store->read(store->ctx, FWR_STORE_POLICY, r->config.slot, bytes, sizeof(bytes), &length);
 
     if (error)
         return error == FWR_E_NOT_FOUND ? FWR_OK : error;
@@ -157,8 +157,8 @@ static int on_policy(struct fwr_recipient *r, const uint8_t *data, size_t length
     if (error)
         return error;
     out.cookie = request.cookie;
-    struct fwr_policy_rules rules = r->config.rules ? *r->config.rules
-                                                    : (struct fwr_policy_rules){0};
+    struct fwr_policy_rules rules =
+        r->config.rules ? *r->config.rules : (struct fwr_policy_rules){0};
     if (request.generation <= r->policy_generation) {
         out.result = FWR_POLICY_STALE;
     } else if (!r->config.rules || !tighten(&rules, &request)) {
@@ -180,7 +180,8 @@ static bool same_caller(const struct fwr_caller *a, const struct fwr_caller *b)
     return a->link == b->link && a->session == b->session;
 }
 
-static bool push_is(const struct fwr_recipient *r, const struct fwr_caller *caller, uint32_t transfer)
+static bool push_is(const struct fwr_recipient *r, const struct fwr_caller *caller,
+                    uint32_t transfer)
 {
     const struct fwr_donor_peer *p = &r->peers[fwr_push_peer(r)];
 
@@ -252,8 +253,8 @@ static int on_offer(struct fwr_recipient *r, const struct fwr_caller *caller, co
     return fwr_offer_reply_encode(&out, reply, capacity);
 }
 
-static int on_wanted(struct fwr_recipient *r, const struct fwr_caller *caller,
-                     const uint8_t *data, size_t length, uint8_t *reply, size_t capacity)
+static int on_wanted(struct fwr_recipient *r, const struct fwr_caller *caller, const uint8_t *data,
+                     size_t length, uint8_t *reply, size_t capacity)
 {
     struct fwr_get_wanted_request request;
     struct fwr_get_wanted_reply out = {0};
@@ -294,8 +295,8 @@ static int on_write(struct fwr_recipient *r, const struct fwr_caller *caller, co
     if (!push_is(r, caller, request.transfer))
         return FWR_E_UNKNOWN_TRANSFER;
     out.cookie = request.cookie;
-    out.result = fwr_transfer_write(r, request.object, request.offset, request.data,
-                                    request.length);
+    out.result =
+        fwr_transfer_write(r, request.object, request.offset, request.data, request.length);
     return fwr_result_reply_encode(&out, reply, capacity);
 }
 

@@ -11,9 +11,9 @@
 
 #include "transfer.h"
 
-#define LEVELS_A_ROUND  2
-#define DENSE_NODES     4    /* this many, and half of the level: take all leaves */
-#define ASK_BYTES_MAX   4096 /* in one fetch of nodes */
+#define LEVELS_A_ROUND 2
+#define DENSE_NODES    4    /* this many, and half of the level: take all leaves */
+#define ASK_BYTES_MAX  4096 /* in one fetch of nodes */
 
 static uint32_t width(const struct fwr_descent *d, uint8_t level)
 {
@@ -89,8 +89,8 @@ static bool ask(struct fwr_recipient *r)
 
     uint32_t from = under(d, first), nodes = under(d, end) - from;
     uint8_t level = (uint8_t)(d->base_level + d->next);
-    uint64_t offset = fwr_tree_offset(r->leaves, (uint8_t)size, level,
-                                      (d->base_index >> d->next) + from);
+    uint64_t offset =
+        fwr_tree_offset(r->leaves, (uint8_t)size, level, (d->base_index >> d->next) + from);
     uint8_t fetch = fwr_fetch_begin(r, FWR_OBJECT_TREE, (uint32_t)offset, nodes * size,
                                     fwr_tree_part_node(d->remote, d->next, from), FWR_NONE);
     if (fetch == FWR_NONE)

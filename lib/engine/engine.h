@@ -17,9 +17,9 @@
 #include <fwrecover/recipient.h>
 #include <fwrecover/tree.h>
 
-#define FWR_PENDING_MAX    64  /* requests on their way at once, over all peers */
-#define FWR_CANDIDATES_MAX 32  /* offers remembered in one negotiation */
-#define FWR_TREE_FETCHES   8   /* ranges of tree nodes fetched at once */
+#define FWR_PENDING_MAX    64 /* requests on their way at once, over all peers */
+#define FWR_CANDIDATES_MAX 32 /* offers remembered in one negotiation */
+#define FWR_TREE_FETCHES   8  /* ranges of tree nodes fetched at once */
 #define FWR_FETCHES_MAX    (FWR_LANES_MAX + FWR_TREE_FETCHES)
 #define FWR_BATCH_MAX      64  /* units begun under one journal record */
 #define FWR_REDO_MAX       128 /* units one journal record names: a batch and what is owed */
@@ -89,8 +89,8 @@ enum fwr_transfer_state {
 /* What a recipient knows of one configured donor. */
 struct fwr_donor_peer {
     struct fwr_link_limits limits;
-    int reach;   /* FWR_OK, or why the road is down */
-    int answer;  /* to Request Image: FWR_PENDING, FWR_OK (offers), or why not */
+    int reach;     /* FWR_OK, or why the road is down */
+    int answer;    /* to Request Image: FWR_PENDING, FWR_OK (offers), or why not */
     uint8_t asked; /* matches asked for */
     uint8_t transfer_state;
     uint8_t window; /* the donor's */
@@ -115,8 +115,8 @@ struct fwr_donor_peer {
 
 struct fwr_candidate {
     struct fwr_offer offer;
-    uint32_t hint;  /* sequence as the donor says */
-    int verdict;    /* FWR_PENDING: manifest not seen yet; FWR_OK: admitted; or why not */
+    uint32_t hint; /* sequence as the donor says */
+    int verdict;   /* FWR_PENDING: manifest not seen yet; FWR_OK: admitted; or why not */
 };
 
 /* ---- descent: which blocks differ ---- */
@@ -132,7 +132,7 @@ struct fwr_descent {
     uint32_t cursor; /* next node of `level` to ask for */
     uint8_t *marks;  /* by node of `level`: it differs */
     struct {
-        uint8_t fetch; /* index, or FWR_NONE */
+        uint8_t fetch;       /* index, or FWR_NONE */
         uint32_t first, end; /* nodes of `level` it covers */
     } asks[FWR_TREE_FETCHES];
 };
@@ -150,10 +150,10 @@ enum fwr_lane_state {
 };
 
 enum fwr_block_state {
-    FWR_BLOCK_FOREIGN, /* of another segment: kept as it is */
+    FWR_BLOCK_FOREIGN,  /* of another segment: kept as it is */
     FWR_BLOCK_SEARCHED, /* wrong in the flash; looked for elsewhere in this flash */
-    FWR_BLOCK_WANTED,  /* to come from a donor */
-    FWR_BLOCK_HERE,    /* in the buffer, checked */
+    FWR_BLOCK_WANTED,   /* to come from a donor */
+    FWR_BLOCK_HERE,     /* in the buffer, checked */
 };
 
 struct fwr_lane {
@@ -167,7 +167,7 @@ struct fwr_lane {
     uint16_t changed; /* blocks that were wrong */
     uint32_t copy;    /* cursor of the search */
     uint32_t plan;    /* index in the plan */
-    uint32_t unit;  /* chip address */
+    uint32_t unit;    /* chip address */
     uint8_t *buffer;
     uint8_t blocks[FWR_UNIT_BLOCKS]; /* enum fwr_block_state */
 };
@@ -187,9 +187,9 @@ struct fwr_journal {
     bool guarded; /* the guard unit is in the store and erased in the flash */
     uint32_t counter;
     uint32_t run;
-    uint8_t id[FWR_ID_SIZE];      /* of the manifest */
-    uint8_t map[FWR_ID_SIZE];     /* SHA-256 over the region map */
-    uint8_t guard[FWR_ID_SIZE];   /* SHA-256 over the guard unit's content */
+    uint8_t id[FWR_ID_SIZE];    /* of the manifest */
+    uint8_t map[FWR_ID_SIZE];   /* SHA-256 over the region map */
+    uint8_t guard[FWR_ID_SIZE]; /* SHA-256 over the guard unit's content */
     uint16_t count;
     uint32_t units[FWR_REDO_MAX]; /* chip addresses in flight */
 };
@@ -245,19 +245,19 @@ struct fwr_floors {
 struct fwr_recipient {
     struct fwr_recipient_config config; /* defaults filled in */
     uint8_t phase;
-    uint8_t mode;    /* enum fwr_start_mode */
-    int reason;      /* behind the last return to rest */
+    uint8_t mode; /* enum fwr_start_mode */
+    int reason;   /* behind the last return to rest */
     bool held;
-    bool bus;        /* the flash bus is ours */
-    bool writing;    /* the first erase of this run may have happened */
-    bool resumed;    /* the journal of an earlier life is open */
-    bool guard_done; /* nothing left to do for the guard before the first batch */
-    bool gathered;   /* the time to wait for offers is over */
-    bool healthy;    /* the pass found nothing wrong */
-    uint8_t rounds;  /* fruitless ones */
+    bool bus;         /* the flash bus is ours */
+    bool writing;     /* the first erase of this run may have happened */
+    bool resumed;     /* the journal of an earlier life is open */
+    bool guard_done;  /* nothing left to do for the guard before the first batch */
+    bool gathered;    /* the time to wait for offers is over */
+    bool healthy;     /* the pass found nothing wrong */
+    uint8_t rounds;   /* fruitless ones */
     uint8_t verifies; /* full passes that did not give the root */
     uint32_t run;
-    uint64_t now;      /* of the call under way */
+    uint64_t now; /* of the call under way */
     uint64_t started;
     uint64_t deadline; /* of the phase */
     uint32_t elapsed;  /* ms, of the run when it ended */
@@ -274,14 +274,14 @@ struct fwr_recipient {
     /* negotiate */
     struct fwr_candidate candidates[FWR_CANDIDATES_MAX];
     uint8_t candidate_count;
-    uint8_t judged;       /* the candidate whose manifest is being fetched, or FWR_NONE */
+    uint8_t judged; /* the candidate whose manifest is being fetched, or FWR_NONE */
     uint8_t judge_fetch;
-    uint8_t sample;       /* peers asked in this round */
-    int chosen;           /* index of the chosen candidate, or -1 */
-    uint8_t *scratch;     /* an envelope on its way: shares memory with `tags` */
+    uint8_t sample;   /* peers asked in this round */
+    int chosen;       /* index of the chosen candidate, or -1 */
+    uint8_t *scratch; /* an envelope on its way: shares memory with `tags` */
     struct fwr_manifest scratch_manifest;
     uint8_t scratch_id[FWR_ID_SIZE];
-    uint8_t *envelope;    /* of the chosen image */
+    uint8_t *envelope; /* of the chosen image */
     size_t envelope_length;
     struct fwr_manifest manifest;
     uint8_t id[FWR_ID_SIZE];
@@ -295,13 +295,13 @@ struct fwr_recipient {
     uint8_t *top_marks, *marks;
     uint32_t max_leaves; /* that the storage is sized for */
     uint32_t leaves;
-    uint32_t segment;        /* in work */
-    uint32_t segment_first;  /* its first leaf */
-    uint32_t hash_leaf;      /* cursor of the pass */
-    uint32_t fill_cursor;    /* chip address */
-    uint32_t fill_wrong;     /* blocks of `fill` regions found wrong in the last pass */
+    uint32_t segment;       /* in work */
+    uint32_t segment_first; /* its first leaf */
+    uint32_t hash_leaf;     /* cursor of the pass */
+    uint32_t fill_cursor;   /* chip address */
+    uint32_t fill_wrong;    /* blocks of `fill` regions found wrong in the last pass */
     struct fwr_descent descent;
-    uint16_t *tags; /* first two bytes of each leaf's hash, by leaf */
+    uint16_t *tags;              /* first two bytes of each leaf's hash, by leaf */
     uint8_t blank[FWR_HASH_MAX]; /* hash of an erased block */
 
     /* repair */
@@ -309,13 +309,13 @@ struct fwr_recipient {
     uint32_t guard_unit; /* chip address, or FWR_NO_ADDRESS */
     bool guard_saved;
     uint16_t guard_changed; /* blocks of the guard unit that were wrong */
-    uint8_t *lane_area;  /* lanes × unit_max bytes, also the buffer of hashing passes */
+    uint8_t *lane_area;     /* lanes × unit_max bytes, also the buffer of hashing passes */
     uint32_t unit_max;
-    uint8_t *block;      /* one block, for reading back */
+    uint8_t *block; /* one block, for reading back */
     struct fwr_lane lanes[FWR_LANES_MAX];
-    uint32_t *plan;      /* chip addresses of units to repair */
+    uint32_t *plan; /* chip addresses of units to repair */
     uint32_t plan_count, plan_next, plan_written, plan_covered;
-    bool dirty;          /* programmed since the last sync */
+    bool dirty;                  /* programmed since the last sync */
     uint32_t redo[FWR_REDO_MAX]; /* units in flight when the power went, not yet done again */
     uint16_t redo_count;
     struct fwr_journal journal;

@@ -41,8 +41,7 @@ static int close_record(struct fwr_writer *writer)
     return fwr_writer_finish(writer);
 }
 
-static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot,
-                          struct fwr_journal *j)
+static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, struct fwr_journal *j)
 {
     struct fwr_reader reader;
     int error = open_record(bytes, length, JOURNAL_FORMAT, &reader);
@@ -74,8 +73,8 @@ int fwr_journal_read(struct fwr_recipient *r)
     const struct fwr_store *store = r->config.store;
     uint8_t bytes[FWR_JOURNAL_MAX];
     size_t length;
-    int error = store->read(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes, sizeof(bytes),
-                            &length);
+    int error =
+        store->read(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes, sizeof(bytes), &length);
 
     memset(&r->journal, 0, sizeof(r->journal));
     if (error == FWR_E_NOT_FOUND)
@@ -112,8 +111,7 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
     int length = close_record(&writer);
     if (length < 0)
         return length;
-    int error = store->write(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes,
-                             (size_t)length);
+    int error = store->write(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes, (size_t)length);
     if (error == FWR_OK) {
         r->journal.type = (uint8_t)type;
         r->journal.counter++;
@@ -147,7 +145,7 @@ int fwr_journal_map_hash(const struct fwr_region_map *map, uint8_t hash[FWR_ID_S
     if (length < 0)
         return length;
     return EVP_Digest(bytes, (size_t)length, hash, NULL, EVP_sha256(), NULL) == 1 ? FWR_OK
-                                                                                 : FWR_E_CRYPTO;
+                                                                                  : FWR_E_CRYPTO;
 }
 
 int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
@@ -156,8 +154,8 @@ int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
     uint8_t bytes[FLOORS_SIZE], component[FWR_UUID_SIZE];
     struct fwr_reader reader;
     size_t length;
-    int error = store->read(store->ctx, FWR_STORE_FLOORS, r->config.slot, bytes, sizeof(bytes),
-                            &length);
+    int error =
+        store->read(store->ctx, FWR_STORE_FLOORS, r->config.slot, bytes, sizeof(bytes), &length);
 
     memset(floors, 0, sizeof(*floors));
     if (error == FWR_E_NOT_FOUND)

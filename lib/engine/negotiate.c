@@ -48,7 +48,9 @@ void fwr_negotiate_begin(struct fwr_recipient *r)
     r->chosen = -1;
     r->sample = 0;
     r->gathered = false;
-    ask_sample(r, total <= ASK_ALL_MAX ? total : (uint8_t)(SAMPLE_FIRST << (r->rounds < 5 ? r->rounds : 5)));
+    ask_sample(r, total <= ASK_ALL_MAX
+                      ? total
+                      : (uint8_t)(SAMPLE_FIRST << (r->rounds < 5 ? r->rounds : 5)));
     fwr_recipient_log(r, FWR_LOG_NOTICE, "asking %u of %u donors for an image", r->sample, total);
 }
 
@@ -57,8 +59,8 @@ int fwr_negotiate_gather(struct fwr_recipient *r)
     bool waiting = false;
 
     for (size_t i = 0; i < FWR_PENDING_MAX && !waiting; i++)
-        waiting = r->pending[i].state != FWR_PENDING_FREE &&
-                  r->pending[i].purpose == FWR_PURPOSE_ASK;
+        waiting =
+            r->pending[i].state != FWR_PENDING_FREE && r->pending[i].purpose == FWR_PURPOSE_ASK;
     if (!waiting || (r->candidate_count > 0 && r->gathered))
         return FWR_OK;
     return FWR_PENDING;
@@ -100,8 +102,7 @@ static int judge_envelope(struct fwr_recipient *r, const struct fwr_candidate *c
 {
     const struct fwr_flash_geometry *g = &r->config.flash->geometry;
     struct fwr_manifest *m = &r->scratch_manifest;
-    int error = fwr_envelope_verify_manifest(r->scratch, length, r->config.trust, m,
-                                             r->scratch_id);
+    int error = fwr_envelope_verify_manifest(r->scratch, length, r->config.trust, m, r->scratch_id);
 
     if (!error && memcmp(r->scratch_id, c->offer.tag, FWR_TAG_SIZE) != 0)
         error = FWR_E_DONOR_LIED;
@@ -135,8 +136,8 @@ static void say_verdict(struct fwr_recipient *r, const struct fwr_candidate *c)
     const char *name = fwr_peer_name(r, c->offer.peer);
 
     if (c->verdict == FWR_OK)
-        fwr_recipient_log(r, FWR_LOG_NOTICE, "offer of %s: sequence %u, verified, acceptable",
-                          name, (unsigned)c->offer.sequence);
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "offer of %s: sequence %u, verified, acceptable", name,
+                          (unsigned)c->offer.sequence);
     else
         fwr_recipient_log(r, FWR_LOG_NOTICE, "offer of %s: sequence %u, refused: %s (%s)", name,
                           (unsigned)(c->offer.sequence ? c->offer.sequence : c->hint),
@@ -174,16 +175,16 @@ static void judge(struct fwr_recipient *r, size_t length)
 
     for (uint8_t i = 0; i < r->candidate_count; i++) {
         struct fwr_candidate *c = &r->candidates[i];
-        if (c->verdict != FWR_PENDING || !(c == judged || (about_the_image(verdict) && same_tag(c, judged))))
+        if (c->verdict != FWR_PENDING ||
+            !(c == judged || (about_the_image(verdict) && same_tag(c, judged))))
             continue;
         settle(r, c, verdict);
         if (c->verdict == FWR_OK &&
             (best < 0 || policy->compare(policy->ctx, &c->offer, &r->candidates[best].offer) < 0))
             best = i;
     }
-    if (best < 0 || (r->chosen >= 0 &&
-                     policy->compare(policy->ctx, &r->candidates[r->chosen].offer,
-                                     &r->candidates[best].offer) <= 0))
+    if (best < 0 || (r->chosen >= 0 && policy->compare(policy->ctx, &r->candidates[r->chosen].offer,
+                                                       &r->candidates[best].offer) <= 0))
         return;
     r->chosen = best;
     choose_image(r, length);

@@ -95,7 +95,8 @@ static struct fwr_recipient *lay_out(struct arena *arena, const struct fwr_recip
 
     layout.max_leaves = leaves;
     layout.unit_max = unit;
-    layout.peers = (struct fwr_donor_peer *)take(arena, sizeof(*layout.peers) * (c->peer_count + 1u));
+    layout.peers =
+        (struct fwr_donor_peer *)take(arena, sizeof(*layout.peers) * (c->peer_count + 1u));
     layout.envelope = (uint8_t *)take(arena, c->max_envelope);
     /* Manifests are judged before anything is hashed: one memory serves both. */
     layout.tags = (uint16_t *)take(arena, max_size(leaves * sizeof(*layout.tags), c->max_envelope));
@@ -230,17 +231,17 @@ static int rest(struct fwr_recipient *r, bool *progress)
 static int store_read_envelope(struct fwr_recipient *r, enum fwr_store_kind kind)
 {
     const struct fwr_store *store = r->config.store;
-    int error = store->read(store->ctx, kind, r->config.slot, r->envelope,
-                            r->config.max_envelope, &r->envelope_length);
+    int error = store->read(store->ctx, kind, r->config.slot, r->envelope, r->config.max_envelope,
+                            &r->envelope_length);
 
     r->have_manifest = false;
     if (!error)
         error = fwr_envelope_verify_manifest(r->envelope, r->envelope_length, r->config.trust,
                                              &r->manifest, r->id);
     if (!error)
-        error = fwr_manifest_compatible(&r->manifest, r->config.board,
-                                        r->config.flash->geometry.size,
-                                        r->config.flash->geometry.erase_size);
+        error =
+            fwr_manifest_compatible(&r->manifest, r->config.board, r->config.flash->geometry.size,
+                                    r->config.flash->geometry.erase_size);
     r->have_manifest = error == FWR_OK;
     return error;
 }
@@ -383,8 +384,8 @@ static int hash(struct fwr_recipient *r, bool *progress)
     count_regions(r);
     bool right = root_matches(r) && r->fill_wrong == 0;
     r->status.blocks_wrong = r->fill_wrong;
-    fwr_recipient_log(r, FWR_LOG_NOTICE, right ? "flash hashed: it is right"
-                                               : "flash hashed: damage found");
+    fwr_recipient_log(r, FWR_LOG_NOTICE,
+                      right ? "flash hashed: it is right" : "flash hashed: damage found");
     if (r->mode == FWR_START_CHECK)
         return finish(r, right ? FWR_OK : FWR_E_ROOT);
     r->healthy = right && r->redo_count == 0 && !r->guard_saved;
@@ -583,8 +584,8 @@ static int digest(const void *bytes, size_t length, uint8_t out[FWR_ID_SIZE])
 static int guard_save(struct fwr_recipient *r, bool *progress)
 {
     const struct fwr_store *store = r->config.store;
-    int error = store->write(store->ctx, FWR_STORE_GUARD, r->config.slot, r->lanes[0].buffer,
-                             r->unit_size);
+    int error =
+        store->write(store->ctx, FWR_STORE_GUARD, r->config.slot, r->lanes[0].buffer, r->unit_size);
 
     *progress = true;
     if (!error)
@@ -862,11 +863,12 @@ static int confirm_journal(struct fwr_recipient *r, bool *progress)
     *progress = true;
     if (error)
         return error;
-    fwr_recipient_log(r, FWR_LOG_NOTICE,
-                      "done: %u blocks repaired, %u fetched, %u copied, %u blank, %u bytes received",
-                      (unsigned)r->status.blocks_repaired, (unsigned)r->status.blocks_fetched,
-                      (unsigned)r->status.blocks_copied, (unsigned)r->status.blocks_blank,
-                      (unsigned)r->status.bytes_received);
+    fwr_recipient_log(
+        r, FWR_LOG_NOTICE,
+        "done: %u blocks repaired, %u fetched, %u copied, %u blank, %u bytes received",
+        (unsigned)r->status.blocks_repaired, (unsigned)r->status.blocks_fetched,
+        (unsigned)r->status.blocks_copied, (unsigned)r->status.blocks_blank,
+        (unsigned)r->status.bytes_received);
     r->resumed = false;
     return finish(r, FWR_OK);
 }
@@ -968,8 +970,8 @@ static int resume(struct fwr_recipient *r)
         error = store_read_envelope(r, FWR_STORE_CANDIDATE);
         if (!error)
             error = fwr_journal_map_hash(&r->manifest.map, map);
-        if (!error && (memcmp(j->id, r->id, FWR_ID_SIZE) != 0 ||
-                       memcmp(j->map, map, sizeof(map)) != 0))
+        if (!error &&
+            (memcmp(j->id, r->id, FWR_ID_SIZE) != 0 || memcmp(j->map, map, sizeof(map)) != 0))
             error = FWR_E_STORE_CORRUPT;
         r->resumed = error == FWR_OK;
         fwr_recipient_log(r, FWR_LOG_NOTICE, "resuming a recovery that was cut");
@@ -1129,15 +1131,15 @@ bool fwr_recipient_next_send(struct fwr_recipient *r, uint64_t now, struct fwr_o
     return fwr_transfer_next_send(r, message);
 }
 
-void fwr_recipient_unsent(struct fwr_recipient *r, uint64_t now,
-                          const struct fwr_outgoing *message, int error)
+void fwr_recipient_unsent(struct fwr_recipient *r, uint64_t now, const struct fwr_outgoing *message,
+                          int error)
 {
     r->now = now;
     fwr_transfer_unsent(r, message, error);
 }
 
-void fwr_recipient_response(struct fwr_recipient *r, uint64_t now, uint8_t peer,
-                            uint8_t command, int error, const uint8_t *data, size_t length)
+void fwr_recipient_response(struct fwr_recipient *r, uint64_t now, uint8_t peer, uint8_t command,
+                            int error, const uint8_t *data, size_t length)
 {
     r->now = now;
     if (peer < r->config.peer_count)
@@ -1151,8 +1153,7 @@ void fwr_recipient_peer(struct fwr_recipient *r, uint64_t now, uint8_t peer, int
     if (peer >= r->config.peer_count)
         return;
     r->peers[peer].reach = error;
-    if (error == FWR_OK && limits && limits->max_reply >= FWR_LINK_MIN_REPLY &&
-        limits->window > 0)
+    if (error == FWR_OK && limits && limits->max_reply >= FWR_LINK_MIN_REPLY && limits->window > 0)
         r->peers[peer].limits = *limits;
     if (error && r->peers[peer].transfer_state != FWR_TRANSFER_NONE)
         fwr_transfer_drop(r, peer, error);

@@ -181,8 +181,8 @@ static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t
         lane->copy = 0;
         return FWR_OK;
     }
-    int error = flash->read(flash->ctx, fwr_manifest_leaf_address(&r->manifest, lane->copy),
-                            block, size);
+    int error =
+        flash->read(flash->ctx, fwr_manifest_leaf_address(&r->manifest, lane->copy), block, size);
     if (error)
         return error;
     error = hash_matches(r, block, expected);
@@ -242,9 +242,9 @@ static void fetch_next(struct fwr_recipient *r, struct fwr_lane *lane)
         end++;
     lane->run_first = first;
     lane->run_count = (uint16_t)(end - first);
-    lane->fetch = fwr_fetch_begin(r, FWR_OBJECT_BLOCKS, lane->unit + first * size,
-                                  lane->run_count * size, lane->buffer + (size_t)first * size,
-                                  FWR_NONE);
+    lane->fetch =
+        fwr_fetch_begin(r, FWR_OBJECT_BLOCKS, lane->unit + first * size, lane->run_count * size,
+                        lane->buffer + (size_t)first * size, FWR_NONE);
 }
 
 /* Checks a finished run block by block against the authenticated leaves. */

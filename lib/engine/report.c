@@ -125,8 +125,7 @@ static struct fwr_peer_entry peer_entry(const struct fwr_recipient *r, uint8_t p
 
 static int peers_page(const struct fwr_recipient *r, uint8_t *page, size_t capacity)
 {
-    struct fwr_peers_page head = {.count = r->config.peer_count,
-                                  .entry_size = FWR_PEER_ENTRY_SIZE};
+    struct fwr_peers_page head = {.count = r->config.peer_count, .entry_size = FWR_PEER_ENTRY_SIZE};
     int length = fwr_peers_page_encode(&head, page, capacity);
 
     for (uint8_t i = 0; i < head.count && length > 0; i++) {

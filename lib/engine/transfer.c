@@ -8,16 +8,16 @@
 
 #include <string.h>
 
-#define FIRST_TIMEOUT_MS  1000 /* before anything was measured */
-#define MIN_TIMEOUT_MS    60   /* a busy single-threaded BMC may need this long */
-#define MAX_TIMEOUT_MS    10000
-#define TRIES_MAX         8
-#define BUSY_FIRST_MS     1
-#define BUSY_MAX_MS       64
-#define STALL_PERIOD_MS   10000
-#define START_WINDOW      4
-#define PENALTY_MAX       200
-#define FETCH_TRIES_MAX   16
+#define FIRST_TIMEOUT_MS 1000 /* before anything was measured */
+#define MIN_TIMEOUT_MS   60   /* a busy single-threaded BMC may need this long */
+#define MAX_TIMEOUT_MS   10000
+#define TRIES_MAX        8
+#define BUSY_FIRST_MS    1
+#define BUSY_MAX_MS      64
+#define STALL_PERIOD_MS  10000
+#define START_WINDOW     4
+#define PENALTY_MAX      200
+#define FETCH_TRIES_MAX  16
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -143,8 +143,8 @@ void fwr_transfer_accept(struct fwr_recipient *r, uint8_t peer)
 
     if (!q)
         return;
-    if (p->nonce == 0 && r->config.platform->random(r->config.platform->ctx, &p->nonce,
-                                                    sizeof(p->nonce)) != FWR_OK)
+    if (p->nonce == 0 &&
+        r->config.platform->random(r->config.platform->ctx, &p->nonce, sizeof(p->nonce)) != FWR_OK)
         p->nonce = ++r->fetch_order; /* only told apart from our own other questions */
     p->transfer_state = FWR_TRANSFER_ACCEPTING;
     q->command = FWR_CMD_ACCEPT_OFFER;
@@ -220,7 +220,7 @@ static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetc
         if (i == f->avoid)
             continue;
         const struct fwr_donor_peer *a = &r->peers[i], *b = &r->peers[best];
-        if (a->fetches != b->fetches ? a->fetches < b->fetches
+        if (a->fetches != b->fetches   ? a->fetches < b->fetches
             : a->penalty != b->penalty ? a->penalty < b->penalty
                                        : a->round_trip < b->round_trip)
             best = i;
@@ -303,8 +303,8 @@ bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason)
     uint8_t liar = f->source;
     struct fwr_donor_peer *p = &r->peers[liar];
 
-    fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)",
-                      fwr_peer_name(r, liar), fwr_error_name(reason), (unsigned)f->offset);
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)", fwr_peer_name(r, liar),
+                      fwr_error_name(reason), (unsigned)f->offset);
     if (p->penalty < PENALTY_MAX)
         p->penalty = (uint8_t)(p->penalty + 20);
     fetch_unassign(r, f);
@@ -654,8 +654,8 @@ static void fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t
         f->state = FWR_FETCH_DONE;
 }
 
-static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error,
-                    const uint8_t *data, size_t length)
+static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
+                    size_t length)
 {
     struct fwr_fetch *f = &r->fetches[q->index];
     struct fwr_data_reply reply;

@@ -49,6 +49,9 @@ static void make_board(struct world *w, const struct given_image *image)
     w->trust = image->trust;
     fwr_policy_default_init(&w->policy, &w->rules);
     for (uint16_t i = 0; i < m->map.count; i++) {
+        if (m->map.regions[i].kind == FWR_REGION_FILL)
+            memset(w->cells + m->map.regions[i].offset, m->map.regions[i].fill,
+                   m->map.regions[i].length);
         if (m->map.regions[i].kind != FWR_REGION_PRESERVE)
             continue;
         w->preserve[w->nor.preserve_count].offset = m->map.regions[i].offset;
@@ -68,10 +71,8 @@ void world_init(struct world *w, uint64_t seed, const struct given_image *image,
     w->seed = seed;
     w->now = 1000;
     w->delay_ms = 1;
-    w->platform = (struct fwr_platform){.size = sizeof(w->platform),
-                                        .ctx = w,
-                                        .random = platform_random,
-                                        .log = platform_log};
+    w->platform = (struct fwr_platform){
+        .size = sizeof(w->platform), .ctx = w, .random = platform_random, .log = platform_log};
     w->cells = malloc(size);
     w->before = malloc(size);
     memcpy(w->cells, image->bytes, size);
@@ -257,8 +258,8 @@ static void post_once(struct world *w, uint8_t peer, uint8_t command, bool reply
     abort(); /* the engine has too much on its way */
 }
 
-static void post(struct world *w, uint8_t peer, uint8_t command, bool reply,
-                 const uint8_t *bytes, size_t length)
+static void post(struct world *w, uint8_t peer, uint8_t command, bool reply, const uint8_t *bytes,
+                 size_t length)
 {
     w->payload += length;
     if (chance(w, w->loss))
@@ -322,8 +323,8 @@ static void at_donor(struct world *w, const struct world_message *m)
 
     if (donor_silent(w, d))
         return;
-    size_t length = fwr_oem_handle(&d->oem, w->now, &caller, m->command, m->bytes, m->length,
-                                   reply, sizeof(reply));
+    size_t length = fwr_oem_handle(&d->oem, w->now, &caller, m->command, m->bytes, m->length, reply,
+                                   sizeof(reply));
     uint8_t command = (uint8_t)(m->command - w->oem.command_base);
     bool data = command == FWR_CMD_READ_TREE || command == FWR_CMD_READ_BLOCKS;
     if (d->lie_every && data && length > 8 && d->answered % d->lie_every == 0) {
@@ -442,8 +443,7 @@ bool world_is_right(const struct world *w, const struct given_image *image)
             if (cells[k] != r->fill)
                 return false;
     }
-    return w->nor.counts.trespass == 0 && w->nor.counts.refused == 0 &&
-           w->nor.counts.deserted == 0;
+    return w->nor.counts.trespass == 0 && w->nor.counts.refused == 0 && w->nor.counts.deserted == 0;
 }
 
 struct fwr_status_page world_status(const struct world *w)

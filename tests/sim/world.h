@@ -37,8 +37,8 @@ struct world_donor {
     void *storage;
     struct fwr_donor *engine;
     struct fwr_oem oem;
-    uint32_t answered;  /* requests */
-    uint32_t die_after; /* answers nothing after so many; 0 = lives for ever */
+    uint32_t answered;    /* requests */
+    uint32_t die_after;   /* answers nothing after so many; 0 = lives for ever */
     uint32_t stall_after; /* from then on answers one request in a hundred */
     /* Lies: garbles every so many-th reply that carries blocks or tree nodes; 0 = honest. */
     uint32_t lie_every;
