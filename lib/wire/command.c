@@ -158,6 +158,20 @@ static int tail_encode(const struct tail *tail, const uint8_t *message, struct f
     return FWR_OK;
 }
 
+static void tail_decode(const struct tail *tail, struct fwr_reader *reader, uint8_t *message)
+{
+    const size_t left = fwr_reader_left(reader);
+    const uint8_t *data;
+    size_t count;
+
+    if (tail->type != TAIL_DATA)
+        return;
+    data = fwr_reader_bytes(reader, left);
+    count = left / tail->unit;
+    memcpy(message + tail->pointer, &data, sizeof(data));
+    memcpy(message + tail->count, &count, sizeof(count));
+}
+
 /* Whether a message of `length` bytes has the right length: all fields, and a tail of the
  * right size. */
 static bool shape_fits(const struct shape *shape, size_t length)
@@ -200,7 +214,6 @@ static int message_encode(const struct shape *shape, const void *message, void *
 static int message_decode(const struct shape *shape, const void *bytes, size_t length,
                           void *message)
 {
-    const struct tail *tail = &shape->tail;
     struct fwr_reader reader;
 
     if (!shape_fits(shape, length))
@@ -212,13 +225,7 @@ static int message_decode(const struct shape *shape, const void *bytes, size_t l
         if (error != FWR_OK)
             return error;
     }
-    if (tail->type == TAIL_DATA) {
-        size_t count = fwr_reader_left(&reader) / tail->unit;
-        const uint8_t *data = fwr_reader_bytes(&reader, count * tail->unit);
-
-        memcpy((uint8_t *)message + tail->pointer, &data, sizeof(data));
-        memcpy((uint8_t *)message + tail->count, &count, sizeof(count));
-    }
+    tail_decode(&shape->tail, &reader, message);
     return FWR_OK;
 }
 
