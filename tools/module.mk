@@ -1,1 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+if TOOLS
+bin_PROGRAMS += fwrecover
+endif
+fwrecover_SOURCES = tools/fwrecover.c \
+	tools/artifact.c tools/artifact.h \
+	tools/files.c tools/files.h \
+	tools/image.c tools/image.h tools/image-sign.c tools/image-show.c \
+	tools/json.c tools/json.h \
+	tools/key.c tools/key.h \
+	tools/layout.c tools/layout.h \
+	tools/number.c tools/number.h \
+	tools/options.c tools/options.h \
+	tools/say.c tools/say.h \
+	tools/signing.c tools/signing.h \
+	tools/trust.c tools/trust.h
+fwrecover_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS) $(CONFUSE_CFLAGS)
+fwrecover_LDADD = libfwrecover-all.la $(CRYPTO_LIBS) $(JSON_C_LIBS) $(CONFUSE_LIBS)

@@ -1,3 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += tests/e2e/rmcp_ask tests/e2e/rmcp_respond
 check_scripts += tests/e2e/rmcp_interop
+EXTRA_DIST += tests/e2e/tool.bash
+if TOOLS
+check_scripts += tests/e2e/tool_image
+endif

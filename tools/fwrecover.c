@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fwrecover command: finds the subcommand. Everything else is in the subcommands' files.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <fwrecover/version.h>
+
+#include "tools/image.h"
+#include "tools/key.h"
+#include "tools/options.h"
+#include "tools/say.h"
+#include "tools/trust.h"
+
+int main(int argc, char **argv)
+{
+    static const struct tool_command commands[] = {
+        {"key", "make release keys", tool_key},
+        {"trust", "say which keys must sign", tool_trust},
+        {"image", "describe, sign, check and compare images", tool_image},
+        {NULL, NULL, NULL},
+    };
+
+    if (argc >= 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        printf("fwrecover %s (wire version %d)\n", FWR_VERSION, FWR_WIRE_VERSION);
+        return TOOL_OK;
+    }
+    return tool_dispatch(commands, "", argc, argv);
+}
