@@ -108,6 +108,7 @@ struct fwr_donor_peer {
     uint32_t variation;  /* in quarters of a millisecond */
     uint32_t rate_bytes; /* received since rate_since */
     uint64_t rate_since;
+    uint64_t heard;      /* when the last answer came */
     uint64_t not_before; /* said it was busy until then */
 };
 

@@ -383,7 +383,7 @@ static int hash(struct fwr_recipient *r, bool *progress)
         return error;
     count_regions(r);
     bool right = root_matches(r) && r->fill_wrong == 0;
-    r->status.blocks_wrong = r->fill_wrong;
+    r->status.blocks_wrong = r->status.blocks_repaired + r->fill_wrong;
     fwr_recipient_log(r, FWR_LOG_NOTICE,
                       right ? "flash hashed: it is right" : "flash hashed: damage found");
     if (r->mode == FWR_START_CHECK)
@@ -478,8 +478,7 @@ static int segment_descent(struct fwr_recipient *r, bool *progress)
     if (error)
         return error;
     *progress = true;
-    if (r->verifies == 0)
-        r->status.blocks_wrong += count_marks(r);
+    r->status.blocks_wrong += count_marks(r);
     if (r->mode == FWR_START_DRY_RUN) {
         r->top_marks[r->segment] = 2;
         r->segments_done++;

@@ -11,7 +11,9 @@
 #define FIRST_TIMEOUT_MS 1000 /* before anything was measured */
 #define MIN_TIMEOUT_MS   60   /* a busy single-threaded BMC may need this long */
 #define MAX_TIMEOUT_MS   10000
-#define TRIES_MAX        8
+#define TRIES_MAX         20   /* of a peer that answers other requests */
+#define SILENCE_MS        3000 /* of a peer that answers nothing: it is gone */
+#define SILENCE_TRIES     5
 #define BUSY_FIRST_MS    1
 #define BUSY_MAX_MS      64
 #define STALL_PERIOD_MS  10000
@@ -122,6 +124,7 @@ void fwr_transfer_reset(struct fwr_recipient *r)
         p->acked = 0;
         p->allowed = START_WINDOW;
         p->penalty /= 2;
+        p->heard = r->now;
     }
 }
 
@@ -530,7 +533,7 @@ static void again_later(struct fwr_recipient *r, struct fwr_pending *q)
     q->state = FWR_PENDING_QUEUED;
     q->busy = true;
     q->due = r->now + (wait < BUSY_MAX_MS ? wait : BUSY_MAX_MS);
-    if (q->tries < TRIES_MAX - 2)
+    if (q->tries < SILENCE_TRIES)
         q->tries++;
 }
 
@@ -721,6 +724,7 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
         return;
     }
     struct fwr_donor_peer *p = &r->peers[peer];
+    p->heard = r->now;
     if (q->tries == 0 && !q->busy)
         measure(p, r->now - q->sent);
     if (error != FWR_E_BUSY)
@@ -767,7 +771,12 @@ static void lost(struct fwr_recipient *r, struct fwr_pending *q)
 {
     struct fwr_donor_peer *p = &r->peers[q->peer];
     uint8_t limit = q->purpose == FWR_PURPOSE_END ? 3 : TRIES_MAX;
+    uint64_t silence = 8 * (uint64_t)timeout_of(p);
 
+    if (silence < SILENCE_MS)
+        silence = SILENCE_MS;
+    if (r->now - p->heard >= silence && limit > SILENCE_TRIES)
+        limit = SILENCE_TRIES;
     if (p->reach == FWR_OK && p->allowed > 1 && q->tries == 0)
         p->allowed = (uint8_t)(p->allowed / 2);
     if (++q->tries >= limit) {

@@ -261,7 +261,12 @@ static void post_once(struct world *w, uint8_t peer, uint8_t command, bool reply
 static void post(struct world *w, uint8_t peer, uint8_t command, bool reply, const uint8_t *bytes,
                  size_t length)
 {
+    size_t header = reply ? FWR_OEM_HEADER : FWR_IANA_SIZE;
+    size_t *longest = reply ? &w->longest_reply : &w->longest_request;
+
     w->payload += length;
+    if (length > header && length - header > *longest)
+        *longest = length - header;
     if (chance(w, w->loss))
         return;
     post_once(w, peer, command, reply, bytes, length);

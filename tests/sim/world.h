@@ -72,6 +72,7 @@ struct world {
     uint32_t loss, duplication, corruption;
     struct world_message messages[WORLD_MESSAGES_MAX];
     uint32_t order;
+    size_t longest_request, longest_reply; /* data bytes after the IANA number */
     uint64_t payload; /* bytes after the network function and command, both directions */
     uint32_t in_flight, most_in_flight; /* requests on their way */
     uint8_t peers_in_flight;            /* most donors with a request on its way at once */

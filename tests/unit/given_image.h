@@ -170,7 +170,6 @@ static inline void given_manifest(struct given_image *g)
                   {rest, FWR_REGION_WRITE, FWR_REGION_BOOT, 0}};
     uint32_t offset = 0;
 
-    memset(m, 0, sizeof(*m));
     memset(m->component, 0xc0, sizeof(m->component));
     m->manufacturer = GIVEN_MANUFACTURER;
     m->product = GIVEN_PRODUCT;
@@ -183,6 +182,8 @@ static inline void given_manifest(struct given_image *g)
     m->hash = g->hash;
     m->block_size = g->block_size;
     m->guard = (g->blocks - 1) * g->block_size;
+    if (m->map.count > 0)
+        return;
     m->map.count = 4;
     for (int i = 0; i < 4; i++) {
         m->map.regions[i].offset = offset;
@@ -220,8 +221,7 @@ static inline int given_image_make(struct given_image *g)
         g->bytes = malloc((size_t)g->blocks * g->block_size);
         seeded_fill(&random, g->bytes, (size_t)g->blocks * g->block_size);
     }
-    if (g->manifest.map.count == 0)
-        given_manifest(g);
+    given_manifest(g);
     block = malloc(65536);
     input.buffer = block;
     error = fwr_tree_of_image(&g->manifest, &input, NULL, 0, g->manifest.root);
