@@ -21,3 +21,6 @@ EXTRA_DIST += tests/unit/scratch.h
 if DONOR
 unit_tests += tests/unit/test_donor
 endif
+unit_tests += tests/unit/test_exchange
+tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c tests/unit/vectors.c \
+	tests/unit/vectors.h

@@ -574,8 +574,37 @@ def trees():
     return v
 
 
+def exchanges():
+    """Whole messages, answered by a peer that has neither role: only what every peer answers is
+    answered, and the order of the checks shows."""
+    v = Vectors("Whole messages to a peer with neither role, IANA number 32473, commands from C0h.")
+    iana = bytes.fromhex("d97e00")
+    capabilities = wire.encode_message("get_capabilities_reply", dict(
+        cookie=0x31, wire_version=1, roles=0, max_request=197, max_reply=240, codecs=1, slots=0,
+        window=15))
+    status = wire.encode_message("get_status_reply", dict(
+        cookie=0x32, slot=0, state=255, reason=0, permille=0, fetched=0, reused=0, run=0))
+    user = 2
+    for name, code, privilege, request, reply in [
+            ("get-capabilities", 0xC0, user, iana + b"\x31", b"\0" + iana + capabilities),
+            ("get-status", 0xCD, user, iana + b"\x32\0", b"\0" + iana + status),
+            ("get-status-too-long", 0xCD, user, iana + b"\x33\0\0", b"\xc7" + iana + b"\x33"),
+            ("no-cookie", 0xC0, user, iana, b"\xc7" + iana),
+            ("privilege", 0xCD, user - 1, iana + b"\x34\0", b"\xd4" + iana + b"\x34"),
+            ("privilege-before-length", 0xCD, user - 1, iana + b"\x35",
+             b"\xd4" + iana + b"\x35"),
+            ("role-before-privilege", 0xC1, user - 1, iana + b"\x36" + bytes(13),
+             b"\xc1" + iana + b"\x36"),
+            ("recipient-role", 0xCB, 4, iana + b"\x37" + bytes(6), b"\xc1" + iana + b"\x37"),
+            ("block-data", 0xCA, 4, iana + b"\x38" + bytes(9), b"\xc1" + iana + b"\x38"),
+            ("behind-the-block", 0xD0, 4, iana + b"\x39", b"\xc1" + iana + b"\x39")]:
+        v.add("exchange-" + name, "request", f"code {code:02X}h", "exchange",
+              [("code", code), ("privilege", privilege), ("request", request), ("reply", reply)])
+    return v
+
+
 FILES = {"donor.txt": donor_commands, "recipient.txt": recipient_commands, "pages.txt": pages,
-         "refused.txt": refusals, "image.txt": images, "tree.txt": trees}
+         "refused.txt": refusals, "exchange.txt": exchanges, "image.txt": images, "tree.txt": trees}
 
 
 def write_seeds(folder):
