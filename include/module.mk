@@ -14,6 +14,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/link.h \
 	include/fwrecover/manifest.h \
 	include/fwrecover/oem.h \
+	include/fwrecover/openipmi.h \
 	include/fwrecover/platform.h \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \

@@ -117,6 +117,9 @@ size_t fwr_oem_handle(const struct fwr_oem *oem, uint64_t now, const struct fwr_
 }
 
 #if FWR_RECIPIENT
+/* Messages that links refuse in one go before the pump leaves the rest for the next one. */
+#define UNSENT_MAX 256
+
 void fwr_oem_response(const struct fwr_oem *oem, struct fwr_recipient *recipient, uint64_t now,
                       uint8_t peer, uint8_t command, const uint8_t *reply, size_t length)
 {
@@ -138,8 +141,7 @@ void fwr_oem_pump(struct fwr_recipient *recipient, uint64_t now,
     struct fwr_outgoing message;
     size_t unsent = 0;
 
-    /* A message that a link could not take comes back at once; each link may refuse one. */
-    while (unsent <= count && fwr_recipient_next_send(recipient, now, &message)) {
+    while (unsent < UNSENT_MAX && fwr_recipient_next_send(recipient, now, &message)) {
         const struct fwr_link *link = message.peer < count ? links[message.peer] : NULL;
         int error = FWR_E_SESSION_CLOSED;
 
