@@ -5,3 +5,5 @@ EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
 check_scripts += tests/e2e/tool_image
 endif
+check_PROGRAMS += tests/e2e/media_client
+check_scripts += tests/e2e/media
