@@ -105,7 +105,7 @@ static void keeps_every_record_apart(void **state)
 
 static void the_last_write_is_read(void **state)
 {
-    char text[8];
+    char text[16];
 
     (void)state;
     for (int i = 0; i < 20; i++) {
