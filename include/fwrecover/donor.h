@@ -59,7 +59,8 @@ void fwr_donor_end(struct fwr_donor *donor);
 
 /* Answers one request: `command` is an enum fwr_command, `data` the bytes after the IANA
  * number. The length of the reply data, or an error for fwr_error_completion_code. The
- * dispatcher has checked privilege and lengths; FWR_E_BUSY asks the peer to come again soon. */
+ * dispatcher has checked privilege and lengths; FWR_E_BUSY asks the peer to come again soon, and
+ * `step` gets on with what it waits for. May hash half a MiB where the source answers at once. */
 int fwr_donor_request(struct fwr_donor *donor, uint64_t now, const struct fwr_caller *caller,
                       uint8_t command, const uint8_t *data, size_t length, uint8_t *reply,
                       size_t capacity);
@@ -76,7 +77,9 @@ void fwr_donor_timeout(struct fwr_donor *donor, uint64_t now);
 void fwr_donor_session_closed(struct fwr_donor *donor, uint16_t link, uint32_t session);
 
 /* The trust set, or the bytes behind an image, changed: verify image `index` again before it
- * is offered (every image with FWR_DONOR_IMAGES_MAX). */
+ * is offered (every image with FWR_DONOR_IMAGES_MAX). Transfers go on meanwhile with what hashes
+ * to the old root, and end when the image turns out to be another or no longer trusted. A source
+ * that failed is tried again by itself. */
 void fwr_donor_reverify(struct fwr_donor *donor, uint8_t index);
 
 struct fwr_donor_image_status {

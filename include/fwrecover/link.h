@@ -53,9 +53,9 @@ enum fwr_privilege {
 
 /* How a message came: filled in by the adapter from the session, never from the message. */
 enum fwr_security {
-    FWR_SECURITY_NONE = 0,   /* sessionless, IPMI 1.5, or a bus without sessions */
-    FWR_SECURITY_SUITE = 1,  /* RMCP+ on a configured cipher suite, authenticated and encrypted */
-    FWR_SECURITY_LOCAL = 2,  /* the system interface or this very program */
+    FWR_SECURITY_NONE = 0,  /* sessionless, IPMI 1.5, or a bus without sessions */
+    FWR_SECURITY_SUITE = 1, /* RMCP+ on a configured cipher suite, authenticated and encrypted */
+    FWR_SECURITY_LOCAL = 2, /* the system interface or this very program */
 };
 
 /* Who sent a request. Two requests are from the same peer when link and session are equal. */
@@ -75,7 +75,8 @@ struct fwr_link {
 
     void (*limits)(void *ctx, struct fwr_link_limits *limits);
 
-    /* Sends one OEM request (network function 2Eh, IANA number added by the link). The reply
+    /* Sends one OEM request (network function 2Eh): `command` is an enum fwr_command; the link
+     * adds the command base and the IANA number. The reply
      * comes back through the adapter, with the same cookie (data[0]). FWR_OK; FWR_E_BUSY when
      * nothing can be sent now: the engine is told so and tries again; FWR_E_SESSION_… when the
      * road is down. */

@@ -44,14 +44,15 @@ size_t fwr_oem_handle(const struct fwr_oem *oem, uint64_t now, const struct fwr_
                       size_t capacity);
 
 /* Whether a message is for us: right IANA number and a code in our block. */
-int fwr_oem_is_ours(const struct fwr_oem *oem, uint8_t command, const uint8_t *data,
-                    size_t length);
+int fwr_oem_is_ours(const struct fwr_oem *oem, uint8_t command, const uint8_t *data, size_t length);
 
 /* The least privilege (enum fwr_privilege) the command code needs; 0 for codes outside the
  * block. For stacks that check privileges themselves. */
 uint8_t fwr_oem_privilege(const struct fwr_oem *oem, uint8_t command);
 
-/* Hands a peer's reply (from the completion code on) to the recipient. */
+/* Hands a peer's reply (from the completion code on) to an enum fwr_command to the recipient. A
+ * reply without our IANA number counts for its refusal alone; a link that knows by other means
+ * which request it answers should put number and cookie in, so that the engine knows it too. */
 void fwr_oem_response(const struct fwr_oem *oem, struct fwr_recipient *recipient, uint64_t now,
                       uint8_t peer, uint8_t command, const uint8_t *reply, size_t length);
 

@@ -82,7 +82,8 @@ static void image_enter(struct fwr_catalogue *catalogue, struct fwr_image *image
 {
     char text[160];
 
-    if (state < 0 && state != image->state) {
+    /* A source that fails every ten seconds fills no log. */
+    if (state < 0 && state != image->told) {
         if (state == FWR_E_ROOT && image->bad_block != FWR_NO_BLOCK)
             snprintf(text, sizeof(text), "not offered: %s (block at %08lxh)", fwr_error_text(state),
                      (unsigned long)image->bad_block);
@@ -90,6 +91,8 @@ static void image_enter(struct fwr_catalogue *catalogue, struct fwr_image *image
             snprintf(text, sizeof(text), "not offered: %s", fwr_error_text(state));
         image_log(catalogue, image, FWR_LOG_NOTICE, text);
     }
+    if (state <= 0)
+        image->told = state;
     image->state = state;
     image->retry = FWR_NEVER;
 }

@@ -29,6 +29,7 @@
 struct fwr_image {
     const struct fwr_source *source;
     int state;      /* as in struct fwr_donor_image_status */
+    int told;       /* the last state that the log was told of */
     bool rooted;    /* `manifest` is signed and `top` hashes to its root */
     uint8_t hasher; /* index into the catalogue's */
     uint8_t segment_levels;

@@ -229,11 +229,12 @@ static int answer_read_manifest(struct fwr_donor *d, uint64_t now,
                                 size_t capacity)
 {
     uint8_t number = fwr_catalogue_find(&d->catalogue, request->tag);
-    const struct fwr_image *image = &d->catalogue.images[number];
     struct fwr_data_reply answer = {.cookie = request->cookie};
+    const struct fwr_image *image;
 
     if (number == FWR_NO_IMAGE)
         return FWR_E_NOT_FOUND;
+    image = &d->catalogue.images[number];
     if (request->offset > image->envelope_length)
         return FWR_E_RANGE;
     if (!fwr_bucket_ready(&d->manifest_bucket, now))

@@ -155,7 +155,7 @@ static uint8_t transfers(const struct fixture *f)
 
 static int send(struct fixture *f, uint8_t command, const uint8_t *data, int length)
 {
-    assert_true(length > 0);
+    assert_in_range(length, 1, FWR_LINK_MIN_REQUEST);
     return fwr_donor_request(f->donor, f->now, &f->caller, command, data, (size_t)length, f->reply,
                              f->caller.max_reply);
 }
@@ -554,6 +554,12 @@ static void test_source_comes_back(void **state)
         assert_not_offered(f, error);
         due = fwr_donor_next_timeout(f->donor);
         assert_true(due > f->now && due != FWR_NEVER);
+        f->log[0] = '\0';
+        f->now = due; /* in vain: no second line in the log */
+        fwr_donor_timeout(f->donor, f->now);
+        assert_not_offered(f, error);
+        assert_string_equal(f->log, "");
+        due = fwr_donor_next_timeout(f->donor);
         f->images[0].fail = f->images[0].fail_envelope = 0;
         f->now = due - 1;
         fwr_donor_timeout(f->donor, f->now);
@@ -1034,6 +1040,33 @@ static void test_beyond_window(void **state)
     fixture_free(f);
 }
 
+/* A road that carries 16 bytes there and 19 back does for everything. */
+static void test_smallest_road(void **state)
+{
+    struct fixture *f = fixture_new();
+    struct fwr_request_image_reply offer;
+    size_t done = 0;
+
+    (void)state;
+    f->images[0].blocks = 20;
+    f->images[0].block_size = 512;
+    donor_make(f, 1);
+    settle(f);
+    f->caller.max_reply = FWR_LINK_MIN_REPLY;
+    assert_int_equal(ask_key(f, 4, 0, &offer), FWR_OK);
+    assert_int_equal(offer.result, FWR_IMAGE_OFFER);
+    while (done < f->images[0].envelope_length) {
+        int got = ask_manifest(f, 0, (uint32_t)done, UINT16_MAX);
+
+        assert_in_range(got, 1, FWR_LINK_MIN_REPLY - 1);
+        done += (size_t)got;
+    }
+    compare_whole_image(f, 0, accepted(f, 0, 1), UINT16_MAX);
+    f->caller.max_reply--; /* less is no road at all */
+    assert_int_equal(ask_manifest(f, 0, 0, 1), FWR_E_NO_SPACE);
+    fixture_free(f);
+}
+
 /* ---- bytes that change under the donor ---- */
 
 static void test_block_changes(void **state)
@@ -1414,6 +1447,7 @@ int main(void)
         cmocka_unit_test(test_codec_refused),
         cmocka_unit_test(test_slices_cost_one_read),
         cmocka_unit_test(test_beyond_window),
+        cmocka_unit_test(test_smallest_road),
         cmocka_unit_test(test_block_changes),
         cmocka_unit_test(test_segment_changes),
         cmocka_unit_test(test_reverify_names_block),
