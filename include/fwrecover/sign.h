@@ -17,7 +17,8 @@ extern "C" {
 
 #define FWR_PEM_MAX 8192 /* bytes of a key as PEM; RSA-4096 has 3,300 */
 
-/* A private key in memory. Zero it before the first use, end it with fwr_signer_free. */
+/* A private key in memory: filled by _generate or _load, which ask for nothing before and leave
+ * it empty when they fail; ended by _free. */
 struct fwr_signer {
     void *key; /* EVP_PKEY */
     uint8_t algorithm;
