@@ -178,6 +178,18 @@ static void truncated_extended_or_of_another_form(void **state)
     assert_int_equal(open_exact(bytes, length), FWR_OK);
 }
 
+static void empty_parts(void **state)
+{
+    uint8_t bytes[64];
+    size_t length = put_header(bytes, 0, 0);
+
+    (void)state;
+    assert_int_equal(open_exact(bytes, length), FWR_E_ENVELOPE);
+    length = put_header(bytes, 1, 1) + 1;
+    length += put_signature(bytes + length, 3, 0, 0);
+    assert_int_equal(open_exact(bytes, length), FWR_E_ENVELOPE);
+}
+
 static void larger_than_any(void **state)
 {
     static uint8_t bytes[FWR_ENVELOPE_MAX + 1];
@@ -526,6 +538,7 @@ int main(void)
         cmocka_unit_test(unsigned_is_well_formed),
         cmocka_unit_test(build_refuses),
         cmocka_unit_test(truncated_extended_or_of_another_form),
+        cmocka_unit_test(empty_parts),
         cmocka_unit_test(larger_than_any),
         cmocka_unit_test(total_from_the_first_bytes),
         cmocka_unit_test(verifies_in_order),

@@ -340,6 +340,8 @@ static void region_map_must_cover_the_chip(void **state)
     static const struct fwr_region one[] = {{0, 8192, 1, 0, 0}};
     static const struct fwr_region kinds[] = {
         {0, 4096, 1, 1, 0}, {0, 4096, 2, 0, 0}, {0, 4096, 3, 0, 0}, {0, 4096, 3, 0, 0xff}};
+    static const struct fwr_region ending_beyond[] = {{0, 0x80000000, 1, 0, 0},
+                                                      {0, 0x80002000, 2, 0, 0}};
     static const struct fwr_region wrapping[] = {{0, 0x80000000, 1, 0, 0},
                                                  {0, 0x7ffff000, 2, 0, 0},
                                                  {0, 0x1000, 3, 0, 0},
@@ -353,6 +355,7 @@ static void region_map_must_cover_the_chip(void **state)
     assert_int_equal(check_regions(16384, kinds, 4), FWR_OK);
     /* 2^32 + 8192 bytes of regions: the sum must not be taken for 8192. */
     assert_int_equal(check_regions(8192, wrapping, 4), FWR_E_REGION_MAP);
+    assert_int_equal(check_regions(8192, ending_beyond, 2), FWR_E_REGION_MAP);
 }
 
 static void region_fields_out_of_their_place(void **state)
@@ -569,6 +572,10 @@ static void erase_units_must_not_mix(void **state)
                      FWR_E_GEOMETRY); /* does not divide the chip */
     assert_int_equal(fwr_manifest_compatible(&manifest, &board, 4 * MIB, UINT32_MAX),
                      FWR_E_GEOMETRY);
+    manifest.map.count = 1;
+    manifest.map.regions[0].length = 4 * MIB;
+    assert_int_equal(fwr_manifest_compatible(&manifest, &board, 4 * MIB, 3 * 4096), FWR_E_GEOMETRY);
+    manifest = sample();
     /* write beside fill in one unit is no mixture */
     manifest.map.regions[1].kind = FWR_REGION_FILL;
     assert_int_equal(fwr_manifest_compatible(&manifest, &board, 4 * MIB, 4 * MIB), FWR_OK);

@@ -254,6 +254,9 @@ static void small_memory_for_64_mib(void **state)
     assert_int_equal(fwr_tree_part_size(16384, 32), 255 * 32);
     assert_int_equal(fwr_tree_part_size(16384, 48), 255 * 48);
     assert_int_equal(fwr_tree_size(16384, 32), 32767 * 32);
+    /* an odd height: the segments are the shorter ones */
+    assert_int_equal(fwr_tree_segment_levels(8192), 6);
+    assert_int_equal(fwr_tree_segment_levels(8193), 7);
 }
 
 /* The largest tree that the format allows: nothing may wrap. */

@@ -567,6 +567,8 @@ static void ed25519_not_reduced(void **state)
     assert_int_equal(fwr_trust_key_init(&key, 0, spki, sizeof(spki)), FWR_E_KEY);
     spki[43] = 0xff;
     assert_int_equal(fwr_trust_key_init(&key, 0, spki, sizeof(spki)), FWR_E_KEY);
+    spki[12] = 0xed; /* p itself, for 0 */
+    assert_int_equal(fwr_trust_key_init(&key, 0, spki, sizeof(spki)), FWR_E_KEY);
     spki[12] = 0xec;
     assert_int_equal(fwr_trust_key_init(&key, 0, spki, sizeof(spki)), FWR_OK);
     spki[12] = 0xed;
