@@ -17,6 +17,8 @@
 #include <fwrecover/recipient.h>
 #include <fwrecover/tree.h>
 
+#include "cookie.h"
+
 #define FWR_PENDING_MAX    64 /* requests on their way at once, over all peers */
 #define FWR_CANDIDATES_MAX 32 /* offers remembered in one negotiation */
 #define FWR_TREE_FETCHES   8  /* ranges of tree nodes fetched at once */
@@ -99,7 +101,6 @@ struct fwr_donor_peer {
     uint8_t acked;   /* replies since it last grew */
     uint8_t fetches; /* assigned to it */
     uint8_t penalty; /* lies and stalls, fading */
-    uint8_t cookie;
     bool measured;
     uint16_t max_length;
     uint32_t transfer;
@@ -110,6 +111,7 @@ struct fwr_donor_peer {
     uint64_t rate_since;
     uint64_t heard;      /* when the last answer came */
     uint64_t not_before; /* said it was busy until then */
+    struct fwr_cookies cookies;
 };
 
 /* ---- negotiate: offers ---- */

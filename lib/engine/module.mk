@@ -9,6 +9,7 @@ endif
 if RECIPIENT
 fwr_sources += \
 	lib/engine/control.c \
+	lib/engine/cookie.c lib/engine/cookie.h \
 	lib/engine/descent.c lib/engine/descent.h \
 	lib/engine/engine.h \
 	lib/engine/journal.c lib/engine/journal.h \

@@ -11,9 +11,9 @@
 #define FIRST_TIMEOUT_MS 1000 /* before anything was measured */
 #define MIN_TIMEOUT_MS   60   /* a busy single-threaded BMC may need this long */
 #define MAX_TIMEOUT_MS   10000
-#define TRIES_MAX         20   /* of a peer that answers other requests */
-#define SILENCE_MS        3000 /* of a peer that answers nothing: it is gone */
-#define SILENCE_TRIES     5
+#define TRIES_MAX        20   /* of a peer that answers other requests */
+#define SILENCE_MS       3000 /* of a peer that answers nothing: it is gone */
+#define SILENCE_TRIES    5
 #define BUSY_FIRST_MS    1
 #define BUSY_MAX_MS      64
 #define STALL_PERIOD_MS  10000
@@ -96,6 +96,8 @@ static void pending_free(struct fwr_recipient *r, struct fwr_pending *q)
 {
     if (q->state == FWR_PENDING_FREE)
         return;
+    if (q->state == FWR_PENDING_SENT)
+        fwr_cookie_lost(&r->peers[q->peer].cookies, q->cookie, r->now);
     q->state = FWR_PENDING_FREE;
     r->peers[q->peer].in_flight--;
 }
@@ -125,6 +127,7 @@ void fwr_transfer_reset(struct fwr_recipient *r)
         p->allowed = START_WINDOW;
         p->penalty /= 2;
         p->heard = r->now;
+        fwr_cookie_lost_all(&p->cookies, r->now);
     }
 }
 
@@ -412,10 +415,11 @@ static int encode(const struct fwr_recipient *r, const struct fwr_pending *q, ui
 static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct fwr_outgoing *m)
 {
     struct fwr_donor_peer *p = &r->peers[q->peer];
-    uint8_t cookie = ++p->cookie;
+    uint8_t cookie = fwr_cookie_take(&p->cookies, r->now);
     int length = encode(r, q, cookie, m);
 
     if (length < 0) {
+        fwr_cookie_answered(&p->cookies, cookie);
         pending_free(r, q);
         return false;
     }
@@ -508,6 +512,7 @@ void fwr_transfer_unsent(struct fwr_recipient *r, const struct fwr_outgoing *mes
     struct fwr_pending *q = pending_find(r, message->peer, message->command, message->data[0]);
 
     if (q) {
+        fwr_cookie_answered(&r->peers[q->peer].cookies, q->cookie);
         q->state = FWR_PENDING_QUEUED;
         q->due = r->now + BUSY_FIRST_MS;
     }
@@ -725,6 +730,7 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     }
     struct fwr_donor_peer *p = &r->peers[peer];
     p->heard = r->now;
+    fwr_cookie_answered(&p->cookies, q->cookie);
     if (q->tries == 0 && !q->busy)
         measure(p, r->now - q->sent);
     if (error != FWR_E_BUSY)
@@ -783,6 +789,7 @@ static void lost(struct fwr_recipient *r, struct fwr_pending *q)
         give_up(r, q);
         return;
     }
+    fwr_cookie_lost(&p->cookies, q->cookie, r->now);
     q->state = FWR_PENDING_QUEUED;
     q->due = r->now;
 }

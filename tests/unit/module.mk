@@ -27,3 +27,6 @@ endif
 unit_tests += tests/unit/test_exchange
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c tests/unit/vectors.c \
 	tests/unit/vectors.h
+if RECIPIENT
+unit_tests += tests/unit/test_cookie
+endif
