@@ -2,6 +2,8 @@
 /*
  * The fwrecover command: finds the subcommand. Everything else is in the subcommands' files.
  */
+#include <config.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "tools/key.h"
 #include "tools/options.h"
 #include "tools/say.h"
+#include "tools/serve.h"
 #include "tools/trust.h"
 
 int main(int argc, char **argv)
@@ -19,6 +22,9 @@ int main(int argc, char **argv)
         {"key", "make release keys", tool_key},
         {"trust", "say which keys must sign", tool_trust},
         {"image", "describe, sign, check and compare images", tool_image},
+#if FWR_DONOR
+        {"serve", "give images away", tool_serve},
+#endif
         {NULL, NULL, NULL},
     };
 

@@ -14,5 +14,9 @@ fwrecover_SOURCES = tools/fwrecover.c \
 	tools/say.c tools/say.h \
 	tools/signing.c tools/signing.h \
 	tools/trust.c tools/trust.h
+fwrecover_SOURCES += tools/net.c tools/net.h tools/secrets.c tools/secrets.h
+if DONOR
+fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c tools/listener.h
+endif
 fwrecover_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS) $(CONFUSE_CFLAGS)
 fwrecover_LDADD = libfwrecover-all.la $(CRYPTO_LIBS) $(JSON_C_LIBS) $(CONFUSE_LIBS)

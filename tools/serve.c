@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `fwrecover serve`: gives images in files to whoever has the password, until it is told to
+ * stop. Runs in the foreground, one thread, one loop: sockets, the donor's steps, time.
+ */
+#include "tools/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/evp.h>
+
+#include <fwrecover/donor.h>
+#include <fwrecover/error.h>
+#include <fwrecover/source-file.h>
+#include <fwrecover/version.h>
+
+#include "tools/artifact.h"
+#include "tools/json.h"
+#include "tools/listener.h"
+#include "tools/net.h"
+#include "tools/options.h"
+#include "tools/say.h"
+#include "tools/secrets.h"
+#include "tools/trust.h"
+
+#define LISTENERS_MAX 8
+
+struct server {
+    /* the command line */
+    struct tool_list listen, suites;
+    const char *user, *password_file, *kg_file, *trust_path;
+    const char *password_argument;
+    struct tool_u32 transfers, rate, sessions, idle, iana;
+    bool json, verbose;
+
+    struct fwr_platform platform;
+    struct fwr_trust trust;
+    struct tool_secret password, kg;
+    struct fwr_source_file files[FWR_DONOR_IMAGES_MAX];
+    const struct fwr_source *sources[FWR_DONOR_IMAGES_MAX];
+    unsigned image_count;
+    struct fwr_donor_config donor_config;
+    void *donor_storage;
+    struct fwr_oem oem;
+    struct fwr_rmcp_user rmcp_user;
+    struct fwr_rmcp_responder_config session_config;
+    struct tool_listener listeners[LISTENERS_MAX];
+    uint16_t listener_count;
+};
+
+/* Opens one image, and learns how much memory the donor will need for it. */
+static int open_image(struct server *server, const char *envelope, const char *raw)
+{
+    struct fwr_source_file *file = &server->files[server->image_count];
+    struct tool_artifact artifact;
+    struct fwr_manifest manifest;
+    int error;
+    int status = tool_artifact_read(envelope, &artifact);
+
+    if (status != TOOL_OK)
+        return status;
+    status = tool_artifact_verify(&artifact, &server->trust, &manifest);
+    if (status == TOOL_OK && artifact.file.length > server->donor_config.max_envelope)
+        server->donor_config.max_envelope = (uint32_t)artifact.file.length;
+    tool_artifact_free(&artifact);
+    if (status != TOOL_OK)
+        return status;
+    error = fwr_source_file_open(file, raw, envelope);
+    if (error != FWR_OK)
+        return tool_error(error, raw, NULL);
+    server->sources[server->image_count++] = &file->source;
+    if (file->image_size != manifest.flash_size)
+        return tool_errorf(FWR_E_FLASH_SIZE, raw, "it has %llu bytes, %s describes %lu",
+                           (unsigned long long)file->image_size, envelope,
+                           (unsigned long)manifest.flash_size);
+    if (fwr_manifest_leaf_count(&manifest) > server->donor_config.max_leaves)
+        server->donor_config.max_leaves = fwr_manifest_leaf_count(&manifest);
+    if (manifest.block_size > server->donor_config.max_block_size)
+        server->donor_config.max_block_size = manifest.block_size;
+    return TOOL_OK;
+}
+
+static int start_donor(struct server *server)
+{
+    struct fwr_donor_config *config = &server->donor_config;
+    size_t size;
+    int error;
+
+    config->size = sizeof(*config);
+    config->platform = &server->platform;
+    config->trust = &server->trust;
+    config->image_count = (uint8_t)server->image_count;
+    config->images = server->sources;
+    config->max_transfers = (uint8_t)server->transfers.value;
+    config->bytes_per_second = server->rate.value;
+    size = fwr_donor_storage(config);
+    if (size == 0)
+        return tool_usage("serve: the images are too large for this build");
+    server->donor_storage = malloc(size);
+    error =
+        server->donor_storage == NULL
+            ? FWR_E_MEMORY
+            : fwr_donor_init(&server->oem.donor, server->donor_storage, size, config, tool_now());
+    return error == FWR_OK ? TOOL_OK : tool_error(error, "serve", NULL);
+}
+
+/* Lets the donor check every image. All must be good: who starts a donor wants to know now. */
+static int verify_images(struct server *server)
+{
+    struct fwr_donor_status status;
+
+    while (!tool_stopped() && fwr_donor_step(server->oem.donor, tool_now()) == FWR_PENDING)
+        continue;
+    fwr_donor_status(server->oem.donor, &status);
+    for (unsigned i = 0; i < server->image_count && !tool_stopped(); i++) {
+        const struct fwr_donor_image_status *image = &status.images[i];
+
+        if (image->state == FWR_OK)
+            continue;
+        if (image->bad_block != UINT32_MAX)
+            return tool_errorf(image->state, server->sources[i]->name, "first bad block at 0x%lx",
+                               (unsigned long)image->bad_block);
+        return tool_error(image->state, server->sources[i]->name,
+                          "its envelope describes another image");
+    }
+    return TOOL_OK;
+}
+
+/* The same for the same machine, and tells nothing about it. */
+static void machine_guid(uint8_t guid[FWR_RMCP_GUID_SIZE])
+{
+    char seed[128] = "fwrecover-serve-1";
+    uint8_t digest[32];
+    FILE *file = fopen("/etc/machine-id", "r");
+
+    if (file != NULL) {
+        size_t used = strlen(seed);
+
+        seed[used + fread(seed + used, 1, sizeof(seed) - used - 1, file)] = '\0';
+        fclose(file);
+    }
+    if (EVP_Digest(seed, strlen(seed), digest, NULL, EVP_sha256(), NULL) != 1)
+        memset(digest, 0, sizeof(digest));
+    memcpy(guid, digest, FWR_RMCP_GUID_SIZE);
+}
+
+static int configure_sessions(struct server *server)
+{
+    struct fwr_rmcp_responder_config *config = &server->session_config;
+    int status;
+
+    for (size_t i = 0; i < server->suites.count; i++) {
+        if (strcmp(server->suites.items[i], "17") == 0)
+            config->suite_sha256 = true;
+        else if (strcmp(server->suites.items[i], "3") == 0)
+            config->suite_sha1 = true;
+        else
+            return tool_usage("--suite %s: not 3 or 17", server->suites.items[i]);
+    }
+    if (server->suites.count == 0)
+        config->suite_sha256 = true;
+    if (server->user[0] == '\0' || strlen(server->user) > FWR_RMCP_USER_MAX)
+        return tool_usage("--user: 1 to %d characters", FWR_RMCP_USER_MAX);
+    status =
+        tool_secret_password(server->password_file, server->password_argument, &server->password);
+    if (status == TOOL_OK && server->kg_file != NULL)
+        status = tool_secret_read(server->kg_file, &server->kg);
+    server->rmcp_user = (struct fwr_rmcp_user){
+        .name = server->user,
+        .name_length = (uint8_t)strlen(server->user),
+        .password = server->password.bytes,
+        .password_length = server->password.length,
+        /* ipmitool asks for ADMIN unless told otherwise; nothing here needs more than USER. */
+        .privilege = FWR_PRIVILEGE_ADMIN,
+        .suite_sha1 = config->suite_sha1,
+        .suite_sha256 = config->suite_sha256,
+    };
+    config->size = sizeof(*config);
+    config->platform = &server->platform;
+    config->users = &server->rmcp_user;
+    config->user_count = 1;
+    config->kg = server->kg.length > 0 ? server->kg.bytes : NULL;
+    config->kg_length = server->kg.length;
+    config->device.firmware_major = FWR_VERSION_MAJOR;
+    config->device.firmware_minor = FWR_VERSION_MINOR;
+    config->device.manufacturer = server->iana.value;
+    config->sessions = (uint8_t)server->sessions.value;
+    config->idle_ms = server->idle.value * 1000;
+    machine_guid(config->guid);
+    return status;
+}
+
+static int listen_on(struct server *server, const char *text)
+{
+    struct addrinfo *addresses;
+    int status = tool_resolve(text, true, &addresses);
+
+    if (status != TOOL_OK)
+        return status;
+    for (struct addrinfo *address = addresses; address != NULL && status == TOOL_OK;
+         address = address->ai_next) {
+        struct tool_listener *listener = &server->listeners[server->listener_count];
+
+        if (server->listener_count == LISTENERS_MAX) {
+            status = tool_usage("--listen: more than %d addresses", LISTENERS_MAX);
+            break;
+        }
+        status = tool_listener_open(listener, server->listener_count, address,
+                                    &server->session_config, &server->oem);
+        if (status == TOOL_OK)
+            server->listener_count++;
+    }
+    freeaddrinfo(addresses);
+    return status;
+}
+
+static int open_listeners(struct server *server)
+{
+    uint8_t suite =
+        server->session_config.suite_sha256 ? FWR_RMCP_SUITE_SHA256 : FWR_RMCP_SUITE_SHA1;
+    int status = TOOL_OK;
+
+    server->oem.size = sizeof(server->oem);
+    server->oem.iana = server->iana.value;
+    server->oem.command_base = FWR_COMMAND_BASE;
+    server->oem.window = FWR_RMCP_WINDOW_MAX;
+    server->oem.max_request = (uint16_t)fwr_rmcp_max_request(suite, FWR_RMCP_DATAGRAM_IPV6);
+    server->oem.max_reply = (uint16_t)fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6);
+    if (server->listen.count == 0)
+        return listen_on(server, "*");
+    for (size_t i = 0; i < server->listen.count && status == TOOL_OK; i++)
+        status = listen_on(server, server->listen.items[i]);
+    return status;
+}
+
+/* The one line that says that recipients may come now. */
+static void print_ready(const struct server *server)
+{
+    struct json_object *object, *list;
+
+    if (!server->json) {
+        printf("serving %u image%s on", server->image_count, server->image_count == 1 ? "" : "s");
+        for (uint16_t i = 0; i < server->listener_count; i++)
+            printf(" %s", server->listeners[i].address);
+        printf("\n");
+        fflush(stdout);
+        return;
+    }
+    object = json_object_new_object();
+    tool_json_number(object, "images", server->image_count);
+    list = tool_json_list(object, "listening");
+    for (uint16_t i = 0; i < server->listener_count; i++)
+        json_object_array_add(list, json_object_new_string(server->listeners[i].address));
+    tool_json_print(object);
+}
+
+static void loop(struct server *server)
+{
+    struct pollfd handles[LISTENERS_MAX];
+
+    for (uint16_t i = 0; i < server->listener_count; i++)
+        handles[i] = (struct pollfd){.fd = server->listeners[i].fd, .events = POLLIN};
+    while (!tool_stopped()) {
+        bool busy = fwr_donor_step(server->oem.donor, tool_now()) == FWR_PENDING;
+        uint64_t next = busy ? 0 : fwr_donor_next_timeout(server->oem.donor);
+
+        for (uint16_t i = 0; i < server->listener_count; i++) {
+            uint64_t due = tool_listener_next_timeout(&server->listeners[i]);
+
+            next = due < next ? due : next;
+        }
+        tool_poll(handles, server->listener_count, next);
+        for (uint16_t i = 0; i < server->listener_count; i++) {
+            if (handles[i].revents != 0)
+                tool_listener_readable(&server->listeners[i]);
+            tool_listener_timeout(&server->listeners[i], tool_now());
+        }
+        if (fwr_donor_next_timeout(server->oem.donor) <= tool_now())
+            fwr_donor_timeout(server->oem.donor, tool_now());
+    }
+}
+
+/* What was given away, when it is over. */
+static void print_end(const struct server *server)
+{
+    struct fwr_donor_status status;
+    struct json_object *object;
+
+    fwr_donor_status(server->oem.donor, &status);
+    if (!server->json) {
+        printf("stopped: %llu bytes sent in %lu requests, %lu refused as busy\n",
+               (unsigned long long)status.bytes_sent, (unsigned long)status.requests,
+               (unsigned long)status.refused);
+        return;
+    }
+    object = json_object_new_object();
+    tool_json_number(object, "bytes_sent", status.bytes_sent);
+    tool_json_number(object, "requests", status.requests);
+    tool_json_number(object, "refused", status.refused);
+    tool_json_print(object);
+}
+
+static int run(struct server *server, char **files, unsigned count)
+{
+    int status = configure_sessions(server);
+
+    if (status == TOOL_OK)
+        status = tool_trust_read(server->trust_path, &server->trust);
+    for (unsigned i = 0; i < count && status == TOOL_OK; i += 2)
+        status = open_image(server, files[i], files[i + 1]);
+    if (status == TOOL_OK)
+        status = start_donor(server);
+    tool_stop_init();
+    if (status == TOOL_OK)
+        status = verify_images(server);
+    if (status == TOOL_OK)
+        status = open_listeners(server);
+    if (status == TOOL_OK && !tool_stopped()) {
+        print_ready(server);
+        loop(server);
+        print_end(server);
+    }
+    return status;
+}
+
+static void end(struct server *server)
+{
+    for (uint16_t i = 0; i < server->listener_count; i++)
+        tool_listener_close(&server->listeners[i]);
+    if (server->oem.donor != NULL)
+        fwr_donor_end(server->oem.donor);
+    free(server->donor_storage);
+    for (unsigned i = 0; i < server->image_count; i++)
+        fwr_source_file_close(&server->files[i]);
+    tool_secret_wipe(&server->password);
+    tool_secret_wipe(&server->kg);
+}
+
+int tool_serve(int argc, char **argv)
+{
+    static struct server server = {.user = "fwrecover", .iana = {FWR_IANA_DEFAULT, false}};
+    const struct tool_option options[] = {
+        {"listen", 'l', TOOL_LIST, &server.listen, "HOST[:PORT]",
+         "where to listen [every address, port 623]; port 0 takes a free one", 0, 0},
+        {"trust", 't', TOOL_TEXT, &server.trust_path, "FILE", "the trust set (required)", 0, 0},
+        {"user", 'U', TOOL_TEXT, &server.user, "NAME", "the user recipients log in as [fwrecover]",
+         0, 0},
+        {"password-file", 'f', TOOL_TEXT, &server.password_file, "FILE",
+         "its password; else FWRECOVER_PASSWORD", 0, 0},
+        {"password", 'P', TOOL_TEXT, &server.password_argument, "TEXT",
+         "its password, for all on this machine to see", 0, 0},
+        {"kg-file", 'k', TOOL_TEXT, &server.kg_file, "FILE", "the BMC key K_g, if there is one", 0,
+         0},
+        {"suite", 'C', TOOL_LIST, &server.suites, "N", "cipher suite 17 (default) or 3", 0, 0},
+        {"transfers", 0, TOOL_U32, &server.transfers, "N", "at once [4]", 1,
+         FWR_DONOR_TRANSFERS_MAX},
+        {"rate", 0, TOOL_U32, &server.rate, "BYTES", "most bytes per second of all transfers [any]",
+         1, 0},
+        {"sessions", 0, TOOL_U32, &server.sessions, "N", "at once [8]", 1, UINT8_MAX},
+        {"idle", 0, TOOL_U32, &server.idle, "SECONDS", "until a silent session ends [60]", 1,
+         86400},
+        {"iana", 0, TOOL_U32, &server.iana, "N", "enterprise number of the commands", 1, 0xffffff},
+        {"json", 0, TOOL_FLAG, &server.json, NULL, "report as JSON", 0, 0},
+        {"verbose", 'v', TOOL_FLAG, &server.verbose, NULL, "log more", 0, 0},
+        {NULL, 0, TOOL_FLAG, NULL, NULL, NULL, 0, 0},
+    };
+    const struct tool_usage_text usage = {
+        "serve",
+        "ENVELOPE RAW [ENVELOPE RAW...]",
+        "Gives signed images to recipients over IPMI LAN (RMCP+), in the foreground, until\n"
+        "SIGTERM or SIGINT.",
+        options,
+        2,
+        2 * FWR_DONOR_IMAGES_MAX};
+    char **files;
+    unsigned count;
+    int status;
+
+    if (!tool_options(&usage, argc, argv, &files, &count, &status))
+        return status;
+    if (count % 2 != 0)
+        return tool_usage("serve: envelopes and raw images come in pairs; %s is alone",
+                          files[count - 1]);
+    if (server.trust_path == NULL)
+        return tool_usage("serve: --trust is needed");
+    tool_platform_init(&server.platform, server.verbose);
+    status = run(&server, files, count);
+    end(&server);
+    return status;
+}
