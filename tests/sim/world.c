@@ -213,6 +213,7 @@ int world_boot(struct world *w)
         w->storage_size = fwr_recipient_storage(&w->config);
         w->storage = malloc(w->storage_size);
     }
+    w->recipient = NULL;
     int error = fwr_recipient_init(&w->recipient, w->storage, w->storage_size, &w->config, w->now);
     w->slots[0] = w->recipient;
     return error;
@@ -220,7 +221,8 @@ int world_boot(struct world *w)
 
 void world_cut(struct world *w)
 {
-    fwr_recipient_end(w->recipient);
+    if (w->recipient)
+        fwr_recipient_end(w->recipient);
     w->recipient = w->slots[0] = NULL;
     memset(w->messages, 0, sizeof(w->messages));
     w->in_flight = 0;
