@@ -4,6 +4,9 @@
  * grandchildren cost fewer bytes than two exchanges; where most of a level differs it goes to
  * the leaves at once. The nodes of a round arrive straight in their place in the remote part:
  * until they are checked, nothing reads that place.
+ *
+ * Damage is mostly rare, so under a single node the last grandchild is presumed to be right in
+ * the flash and not asked for; the parent's hash says whether that was so.
  */
 #include "descent.h"
 
@@ -66,6 +69,17 @@ static uint32_t marked(const struct fwr_descent *d)
     return count;
 }
 
+/* Fetches nodes from…end-1 of `next` to their place. */
+static uint8_t fetch_nodes(struct fwr_recipient *r, uint32_t from, uint32_t end, uint8_t source)
+{
+    struct fwr_descent *d = &r->descent;
+    uint8_t size = d->local->hash_size, level = (uint8_t)(d->base_level + d->next);
+    uint64_t offset = fwr_tree_offset(r->leaves, size, level, (d->base_index >> d->next) + from);
+
+    return fwr_fetch_begin(r, FWR_OBJECT_TREE, (uint32_t)offset, (end - from) * size,
+                           fwr_tree_part_node(d->remote, d->next, from), source);
+}
+
 /* Asks for the nodes under the next run of marked nodes. False when there is no more to ask
  * or no room to ask it. */
 static bool ask(struct fwr_recipient *r)
@@ -87,17 +101,13 @@ static bool ask(struct fwr_recipient *r)
     while (end < all && d->marks[end] &&
            (under(d, end + 1) - under(d, first)) * size <= ASK_BYTES_MAX);
 
-    uint32_t from = under(d, first), nodes = under(d, end) - from;
-    uint8_t level = (uint8_t)(d->base_level + d->next);
-    uint64_t offset =
-        fwr_tree_offset(r->leaves, (uint8_t)size, level, (d->base_index >> d->next) + from);
-    uint8_t fetch = fwr_fetch_begin(r, FWR_OBJECT_TREE, (uint32_t)offset, nodes * size,
-                                    fwr_tree_part_node(d->remote, d->next, from), FWR_NONE);
-    if (fetch == FWR_NONE)
-        return false;
-    d->asks[slot].fetch = fetch;
     d->asks[slot].first = first;
     d->asks[slot].end = end;
+    d->asks[slot].presumed = end - first == 1 && under(d, end) - under(d, first) > 2;
+    d->asks[slot].fetch =
+        fetch_nodes(r, under(d, first), under(d, end) - d->asks[slot].presumed, FWR_NONE);
+    if (d->asks[slot].fetch == FWR_NONE)
+        return false;
     d->cursor = end;
     return true;
 }
@@ -121,6 +131,33 @@ static int check(struct fwr_recipient *r, uint32_t node)
     return FWR_E_TREE_NODE;
 }
 
+static void presume_last(struct fwr_descent *d, uint32_t node)
+{
+    memcpy(fwr_tree_part_node(d->remote, d->next, node),
+           fwr_tree_part_node(d->local, d->next, node), d->local->hash_size);
+}
+
+/* The nodes of an ask do not give their parent: either the last one was presumed and is not
+ * right, so it is asked for of the same donor; or the donor lied, and all are asked for again. */
+static int fetch_rest(struct fwr_recipient *r, size_t slot)
+{
+    struct fwr_descent *d = &r->descent;
+    uint8_t fetch = d->asks[slot].fetch, source = r->fetches[fetch].source;
+    uint32_t from = under(d, d->asks[slot].first), end = under(d, d->asks[slot].end);
+
+    if (!d->asks[slot].presumed) {
+        if (r->fetches[fetch].length == (end - from) * d->local->hash_size)
+            return fwr_fetch_wrong(r, fetch, FWR_E_TREE_NODE) ? FWR_OK : FWR_E_DONORS_LOST;
+        if (!fwr_fetch_wrong(r, fetch, FWR_E_TREE_NODE))
+            return FWR_E_DONORS_LOST;
+        source = FWR_NONE;
+    }
+    fwr_fetch_free(r, fetch);
+    d->asks[slot].fetch = fetch_nodes(r, d->asks[slot].presumed ? end - 1 : from, end, source);
+    d->asks[slot].presumed = false;
+    return FWR_OK;
+}
+
 /* Takes what has arrived. FWR_PENDING: something is still on its way. */
 static int take(struct fwr_recipient *r, bool *progress)
 {
@@ -137,11 +174,14 @@ static int take(struct fwr_recipient *r, bool *progress)
             continue;
         }
         *progress = true;
+        if (d->asks[i].presumed)
+            presume_last(d, under(d, d->asks[i].end) - 1);
         for (uint32_t n = d->asks[i].first; n < d->asks[i].end && !error; n++)
             error = check(r, n);
         if (error == FWR_E_TREE_NODE) {
-            if (!fwr_fetch_wrong(r, fetch, error))
-                return FWR_E_DONORS_LOST;
+            error = fetch_rest(r, i);
+            if (error < 0)
+                return error;
             result = FWR_PENDING;
             continue;
         }

@@ -136,6 +136,7 @@ struct fwr_descent {
     uint8_t *marks;  /* by node of `level`: it differs */
     struct {
         uint8_t fetch;       /* index, or FWR_NONE */
+        bool presumed;       /* the last node was not asked for but taken from the local part */
         uint32_t first, end; /* nodes of `level` it covers */
     } asks[FWR_TREE_FETCHES];
 };

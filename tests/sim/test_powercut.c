@@ -67,7 +67,7 @@ static void begin(uint32_t erase_size)
     world_add_donor(&w, &image);
     world_damage(&w, 2 * BLOCK, 3 * BLOCK);
     world_damage(&w, 9 * BLOCK + 5, 1);
-    world_damage(&w, 17 * BLOCK, BLOCK); /* in the fill region */
+    world_damage(&w, 17 * BLOCK, BLOCK);     /* in the fill region */
     world_damage(&w, 22 * BLOCK, 2 * BLOCK); /* with the guard block */
     w.nor.hook.decide = w.store.hook.decide = w.host.hook.decide = decide;
 }
@@ -93,7 +93,7 @@ static void finish_after_the_cut(void)
     assert_int_equal(error, FWR_OK);
     world_run(&w, 600000);
     if (world_status(&w).state != FWR_STATE_DONE || world_status(&w).reason != 0)
-        world_repair(&w); /* it was cut before anything was written down */
+        world_repair(&w);                   /* it was cut before anything was written down */
     for (int reads = 0; reads < 4; reads++) /* whatever was left marginal decays now */
         for (uint32_t b = 0; b < image.blocks; b++)
             w.nor.flash.read(w.nor.flash.ctx, b * BLOCK, block, BLOCK);
@@ -111,8 +111,8 @@ static void assert_finished(void)
 
 static void sweep(uint32_t erase_size)
 {
-    static const enum fwr_fault_verdict ways[] = {FWR_FAULT_BEFORE, FWR_FAULT_TORN,
-                                                  FWR_FAULT_AFTER, FWR_FAULT_MARGINAL};
+    static const enum fwr_fault_verdict ways[] = {FWR_FAULT_BEFORE, FWR_FAULT_TORN, FWR_FAULT_AFTER,
+                                                  FWR_FAULT_MARGINAL};
     uint64_t cuts = 0;
 
     for (size_t way = 0; way < 4; way++) {

@@ -14,8 +14,8 @@
 
 #include "tests/sim/world.h"
 
-#define BLOCK    4096u
-#define REASON(e) ((uint8_t)-(e))
+#define BLOCK     4096u
+#define REASON(e) ((uint8_t) - (e))
 
 static struct world w;
 

@@ -16,7 +16,7 @@
 #include "tests/sim/world.h"
 
 #define BLOCK     4096u
-#define REASON(e) ((uint8_t)-(e))
+#define REASON(e) ((uint8_t) - (e))
 
 static struct world w;
 static struct given_image image;
@@ -148,10 +148,10 @@ static void test_locally_preserved_boot_block(void **state)
 
     (void)state;
     world_add_donor(&w, &image);
-    local = (struct fwr_region_map){
-        .count = 2,
-        .regions = {{0, 60 * BLOCK, FWR_REGION_WRITE, 0, 0},
-                    {60 * BLOCK, 4 * BLOCK, FWR_REGION_PRESERVE, 0, 0}}};
+    local =
+        (struct fwr_region_map){.count = 2,
+                                .regions = {{0, 60 * BLOCK, FWR_REGION_WRITE, 0, 0},
+                                            {60 * BLOCK, 4 * BLOCK, FWR_REGION_PRESERVE, 0, 0}}};
     w.board.local = &local;
     assert_refused(FWR_E_LOCAL_MAP);
 }
