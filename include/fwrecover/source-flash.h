@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The BMC's own host flash as a source: how a peer server is a donor of what it runs itself.
+ *
+ * A flash has one operation under way at a time. Where it answers PENDING, the recipient's
+ * steps must not come between those of this source: yield the flash before a recovery or a
+ * scan starts, and take it back afterwards.
  */
 #ifndef FWRECOVER_SOURCE_FLASH_H
 #define FWRECOVER_SOURCE_FLASH_H

@@ -2,6 +2,8 @@
 /*
  * A file as a chip: what it does, what it refuses, and that each refusal has its own code.
  */
+#include "config.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

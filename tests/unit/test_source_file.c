@@ -2,6 +2,8 @@
 /*
  * Image and envelope files as a source, and what happens when they are not what they were.
  */
+#include "config.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -7,6 +7,8 @@
  * Of a file whose fdatasync did not succeed, a power failure leaves rubbish; of the changes to the
  * directory since its last fsync, the first few (any number of them, in order) remain.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

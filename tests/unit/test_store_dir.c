@@ -3,6 +3,8 @@
  * The directory store: what is read back after a write was cut at every byte, after any bit
  * was lost, from a newer version, and from a directory that cannot be trusted.
  */
+#include "config.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
