@@ -46,9 +46,9 @@ uint8_t fwr_tree_levels(uint32_t leaves);                /* number of levels: 1 
 uint32_t fwr_tree_width(uint32_t leaves, uint8_t level); /* ceil(leaves / 2^level) */
 uint32_t fwr_tree_nodes(uint32_t leaves);                /* of all levels together */
 
-/* The tree object is the levels from root to leaves, concatenated. Offsets in bytes; 64 bits
- * because a 4 GiB chip of 512-byte blocks has a larger tree than 32 bits address: the wire
- * carries offsets below 4 GiB only. */
+/* The tree object is the levels from root to leaves, concatenated. Offsets in bytes. The
+ * largest tree is below 1 GiB, so that they fit the wire's 32 bits; 64 bits here let a caller add
+ * a length to one without a thought. */
 uint64_t fwr_tree_offset(uint32_t leaves, uint8_t hash_size, uint8_t level, uint32_t index);
 uint64_t fwr_tree_size(uint32_t leaves, uint8_t hash_size);
 /* The node that holds byte `offset` of the tree object: false past its end. */

@@ -367,8 +367,23 @@ def trust_set(generation, groups, revoked=()):
     return tlv(fields)
 
 
+SPKI_HEADS = {1: bytes.fromhex("302a300506032b6570032100"),
+              2: bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200" "04"),
+              3: bytes.fromhex("300d06092a864886f70d01010105000382")}
+
+
+def is_spki_of(algorithm, spki):
+    """By its length and first bytes; RSA's begin with two lengths of their own."""
+    if algorithm == 1:
+        return len(spki) == 44 and spki.startswith(SPKI_HEADS[1])
+    if algorithm == 2:
+        return len(spki) == 120 and spki.startswith(SPKI_HEADS[2])
+    return (spki[:2] == b"\x30\x82" and int.from_bytes(spki[2:4], "big") == len(spki) - 4
+            and spki[4:].startswith(SPKI_HEADS[3]))
+
+
 def open_trust_set(raw):
-    """The structure only: whether a SPKI is a key is not looked at."""
+    """The structure only: whether the numbers in a SPKI make a key is not looked at."""
     fields = open_tlv(raw, (1, 2, 3), "trust-set")
     if 1 not in fields or 2 not in fields or len(fields[1]) != 4 or not any(fields[1]):
         raise Refused("trust-set")
@@ -387,8 +402,12 @@ def open_trust_set(raw):
                 raise Refused("trust-set")
             algorithm, length = struct.unpack_from("<BH", body, at)
             at += 3
-            if not 1 <= algorithm <= 3 or not 1 <= length <= 640 or at + length > len(body):
+            if at + length > len(body):
                 raise Refused("trust-set")
+            if algorithm not in SPKI_HEADS:
+                raise Refused("algorithm")
+            if not is_spki_of(algorithm, body[at:at + length]) or length > 640:
+                raise Refused("key")
             keys.append((algorithm, body[at:at + length]))
             at += length
         if not 1 <= threshold <= count:

@@ -477,6 +477,7 @@ def images():
             ("revoked", revoked, by_1, "revoked")]:
         add_verdict(v, "verdict-" + name, trust, raw, verdict)
     refused_images(v, small)
+    refused_trust(v)
     return v
 
 
@@ -548,6 +549,43 @@ def refused_images(v, small):
             ("signature-empty", good[:-66] + bytes(2)),
             ("byte-behind", good + b"\0")]:
         refuse(f"envelope-{name}", raw, "envelope", wire.open_envelope)
+
+
+def refused_trust(v):
+    key1, key2, key3 = [(1, spki) for spki in SPKI]
+    id1, id2 = sorted(wire.key_id(spki) for spki in SPKI[:2])
+
+    def made(generation=1, groups=((1, [key1]),)):
+        return wire.trust_set(generation, groups)
+
+    def revoking(value):
+        return made() + wire.tlv([(3, value)])
+
+    for name, raw in [
+            ("empty", b""), ("no-groups", wire.tlv([(1, b"\1\0\0\0"), (2, b"")])),
+            ("groups-missing", wire.tlv([(1, b"\1\0\0\0")])),
+            ("generation-missing", made()[8:]), ("generation-0", made(generation=0)),
+            ("threshold-0", made(groups=[(0, [key1])])),
+            ("threshold-above-keys", made(groups=[(2, [key1])])),
+            ("group-of-nobody", made(groups=[(1, [key1]), (1, [])])),
+            ("key-twice-in-a-group", made(groups=[(2, [key1, key1])])),
+            ("key-twice-in-two-groups", made(groups=[(1, [key1]), (1, [key2, key1])])),
+            ("five-groups", made(groups=[(1, [key]) for key in (
+                key1, key2, key3, (2, given.P384_SPKI), (3, given.RSA_SPKI))])),
+            ("algorithm-0", made(groups=[(1, [(0, SPKI[0])])])),
+            ("algorithm-4", made(groups=[(1, [(4, SPKI[0])])])),
+            ("algorithm-of-another-key", made(groups=[(1, [(3, SPKI[0])])])),
+            ("key-cut", made(groups=[(1, [(1, SPKI[0][:-1])])])),
+            ("key-and-a-byte", made(groups=[(1, [(1, SPKI[0] + b"\0")])])),
+            ("revoked-none", revoking(b"")), ("revoked-part", revoking(id1 + id2[:-1])),
+            ("revoked-unordered", revoking(id2 + id1)), ("revoked-twice", revoking(id1 + id1)),
+            ("critical", made() + wire.tlv([(4, b"")])), ("byte-behind", made() + b"\0")]:
+        try:
+            wire.open_trust_set(raw)
+        except wire.Refused as why:
+            v.add(f"refused-trust-{name}", "format", "", "trust_set", refused=str(why), raw=raw)
+        else:
+            raise AssertionError(name)
 
 
 def trees():
