@@ -7,3 +7,9 @@ check_scripts += tests/e2e/tool_image tests/e2e/tool_serve
 endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media
+EXTRA_DIST += tests/e2e/lab.py
+if OPENIPMI
+if TOOLS
+check_scripts += tests/e2e/sim_recover
+endif
+endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The roads to donors: one RMCP+ session each, on lanserv's own loop. A session is opened when
+ * the recipient first has something to send, and closed when it has been idle for a while, so
+ * that a donor's session slots stay free. Called by the module's work; it knows no command.
+ */
+#ifndef FWR_IPMI_SIM_CLIENT_H
+#define FWR_IPMI_SIM_CLIENT_H
+
+#include <stdint.h>
+
+#include <OpenIPMI/lanserv.h>
+
+#include <fwrecover/link.h>
+#include <fwrecover/rmcp.h>
+
+#include "ipmi-sim/config.h"
+
+#define SIM_TOKENS 16 /* requests on the road: at least FWR_RMCP_WINDOW_MAX */
+
+struct sim_client;
+
+/* Where a road brings its news. Calls must not end the client. */
+struct sim_client_events {
+    /* An answer to `command`, from the completion code on. */
+    void (*reply)(void *ctx, uint8_t peer, uint8_t command, const uint8_t *reply, size_t length);
+    /* The road opened (FWR_OK), went down, or is worth another try (FWR_OK again). */
+    void (*state)(void *ctx, uint8_t peer, int error, const struct fwr_link_limits *limits);
+};
+
+/* One road. The caller's memory, zeroed; its fields are the client's own. */
+struct sim_client {
+    struct fwr_link link;
+    struct fwr_link_limits limits;
+    const struct sim_donor_config *config;
+    const struct sim_client_events *events;
+    void *ctx;
+    uint8_t peer;
+    uint32_t iana;
+    uint8_t command_base;
+    sys_data_t *sys;
+    uint64_t (*now)(void *ctx);
+
+    int fd; /* -1: no socket yet */
+    ipmi_io_t *io;
+    struct fwr_rmcp_initiator *initiator;
+    void *storage;
+    struct fwr_rmcp_initiator_config session;
+    enum { SIM_CLIENT_CLOSED, SIM_CLIENT_OPENING, SIM_CLIENT_OPEN } state;
+    uint64_t used;     /* when something was last sent or received */
+    uint64_t heard;    /* when something was last received, or sent while nothing waited */
+    uint64_t retry_at; /* down until then; 0: not down */
+    uint32_t pause;    /* ms, doubled with every failure */
+    uint64_t next_token;
+    struct {
+        uint64_t token; /* 0: free */
+        uint64_t sent;
+        uint8_t command;
+    } waiting[SIM_TOKENS];
+};
+
+/* Makes a road that is closed. FWR_OK, FWR_E_MEMORY, or an error of the initiator. */
+int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,
+                    const struct fwr_platform *platform);
+
+/* Says good-bye to the donor and frees everything. */
+void sim_client_end(struct sim_client *client);
+
+/* When sim_client_timeout wants to be called; FWR_NEVER. */
+uint64_t sim_client_next_timeout(const struct sim_client *client);
+void sim_client_timeout(struct sim_client *client, uint64_t now);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The work of one BMC on lanserv's loop. There are no threads: a timer of length zero gives the
+ * engines a slice of a few milliseconds, then the loop serves its sockets, then the next slice.
+ * It also decides when to scan, and believes the host's boot proof.
+ */
+#include "ipmi-sim/bmc.h"
+
+#include <OpenIPMI/ipmi_msgbits.h>
+
+#include <fwrecover/command.h>
+#include <fwrecover/error.h>
+
+#define SLICE_MS           2
+#define WAIT_MAX_MS        1000 /* longest sleep: a new scan may be due */
+#define NETFN_EVENT        0x04
+#define NETFN_STORE        0x0a
+#define CMD_PLATFORM_EVENT 0x02
+#define CMD_ADD_SEL        0x44
+
+/* ---- the boot proof ---- */
+
+#define SENSOR_FIRMWARE_PROGRESS 0x0f
+#define SENSOR_OS_BOOT           0x1f
+#define EVENT_SENSOR_SPECIFIC    0x6f
+#define OFFSET_PROGRESS          0x02
+#define PROGRESS_OS_BOOT         0x13
+
+/* Sensor type, number, direction and event type, event data: IPMI 2.0 table 29-5. */
+static bool is_boot(const uint8_t *event)
+{
+    uint8_t offset = event[3] & 0x0f;
+
+    if ((event[2] & 0x7f) != EVENT_SENSOR_SPECIFIC || (event[2] & 0x80) != 0)
+        return false;
+    if (event[0] == SENSOR_FIRMWARE_PROGRESS)
+        return offset == OFFSET_PROGRESS && event[4] == PROGRESS_OS_BOOT;
+    return event[0] == SENSOR_OS_BOOT;
+}
+
+bool sim_work_other(void *ctx, channel_t *channel, msg_t *message)
+{
+    struct sim_bmc *bmc = ctx;
+    bool boot = false;
+
+    /* Generator 2 bytes and revision come first in a SEL record of type 02h, after 7 more; over
+     * the system interface a Platform Event starts with the generator. */
+    if (message->netfn == NETFN_STORE && message->cmd == CMD_ADD_SEL && message->len == 16)
+        boot = message->data[2] == 0x02 && is_boot(message->data + 10);
+    if (message->netfn == NETFN_EVENT && message->cmd == CMD_PLATFORM_EVENT) {
+        unsigned generator = message->len == 8;
+        uint8_t done = 0;
+
+        if (message->len < 7 || message->len > 8)
+            return false;
+        boot = is_boot(message->data + generator + 1);
+        ipmi_handle_smi_rsp(channel, message, &done, sizeof(done));
+        if (boot && bmc->recipient != NULL)
+            fwr_recipient_boot_proven(bmc->recipient, sim_bmc_now(bmc));
+        sim_work_kick(bmc);
+        return true;
+    }
+    if (boot && bmc->recipient != NULL) {
+        fwr_recipient_boot_proven(bmc->recipient, sim_bmc_now(bmc));
+        sim_work_kick(bmc);
+    }
+    return false;
+}
+
+/* ---- the roads' news ---- */
+
+static void on_reply(void *ctx, uint8_t peer, uint8_t command, const uint8_t *reply, size_t length)
+{
+    struct sim_bmc *bmc = ctx;
+    uint64_t now = sim_bmc_now(bmc);
+
+    fwr_oem_response(&bmc->oem, bmc->recipient, now, peer, command, reply, length);
+    fwr_oem_pump(bmc->recipient, now, bmc->links, bmc->config.donor_count);
+    sim_work_kick(bmc);
+}
+
+static void on_state(void *ctx, uint8_t peer, int error, const struct fwr_link_limits *limits)
+{
+    struct sim_bmc *bmc = ctx;
+
+    if (error != FWR_OK)
+        sim_bmc_log(bmc, "%s: no session: %s", bmc->peers[peer].name, fwr_error_text(error));
+    fwr_recipient_peer(bmc->recipient, sim_bmc_now(bmc), peer, error, limits);
+    sim_work_kick(bmc);
+}
+
+const struct sim_client_events sim_work_client_events = {.reply = on_reply, .state = on_state};
+
+/* ---- scans and repairs by themselves ---- */
+
+static bool holds_flash(uint8_t state)
+{
+    return state >= FWR_STATE_HOLDING && state <= FWR_STATE_RELEASING;
+}
+
+/* The donor looks away from a flash that is being written, and looks again afterwards. */
+static void share_flash(struct sim_bmc *bmc, uint8_t state)
+{
+    bool ours = holds_flash(state);
+
+    if (bmc->donor == NULL || ours == bmc->yielded)
+        return;
+    if (fwr_source_flash_yield(&bmc->own, ours) != FWR_OK)
+        return;
+    bmc->yielded = ours;
+    if (!ours)
+        fwr_donor_reverify(bmc->donor, 0);
+}
+
+static bool at_rest(uint8_t state)
+{
+    return state == FWR_STATE_IDLE || state == FWR_STATE_DONE || state == FWR_STATE_FAILED;
+}
+
+/* What a check found, or did not have to compare with. */
+static bool asks_for_repair(const struct fwr_status_page *status)
+{
+    return status->mode == FWR_START_CHECK &&
+           (status->reason == -FWR_E_ROOT || status->reason == -FWR_E_NOT_FOUND);
+}
+
+static void look_after(struct sim_bmc *bmc, uint64_t now)
+{
+    struct fwr_status_page status;
+
+    if (bmc->recipient == NULL)
+        return;
+    fwr_recipient_status(bmc->recipient, &status);
+    share_flash(bmc, status.state);
+    if (at_rest(status.state) && !at_rest(bmc->last_state) && asks_for_repair(&status) &&
+        bmc->config.repair_when_damaged)
+        fwr_recipient_start(bmc->recipient, now, FWR_START_REPAIR, 0);
+    else if (at_rest(status.state) && now >= bmc->next_scan) {
+        fwr_recipient_start(bmc->recipient, now, FWR_START_CHECK, 0);
+        bmc->next_scan = bmc->config.scan_interval > 0
+                             ? now + (uint64_t)bmc->config.scan_interval * 1000
+                             : FWR_NEVER;
+    }
+    bmc->last_state = status.state;
+}
+
+/* ---- the loop's slices ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t next_timeout(const struct sim_bmc *bmc)
+{
+    uint64_t next = bmc->next_scan;
+
+    if (bmc->donor != NULL)
+        next = earlier(next, fwr_donor_next_timeout(bmc->donor));
+    if (bmc->recipient != NULL)
+        next = earlier(next, fwr_recipient_next_timeout(bmc->recipient));
+    for (unsigned i = 0; bmc->recipient != NULL && i < bmc->config.donor_count; i++)
+        next = earlier(next, sim_client_next_timeout(&bmc->clients[i]));
+    return next;
+}
+
+/* One step of each engine; true while one of them has more to do. */
+static bool step(struct sim_bmc *bmc, uint64_t now)
+{
+    bool busy = false;
+
+    if (bmc->donor != NULL) {
+        if (fwr_donor_next_timeout(bmc->donor) <= now)
+            fwr_donor_timeout(bmc->donor, now);
+        busy |= fwr_donor_step(bmc->donor, now) == FWR_PENDING;
+    }
+    if (bmc->recipient == NULL)
+        return busy;
+    for (unsigned i = 0; i < bmc->config.donor_count; i++) {
+        if (sim_client_next_timeout(&bmc->clients[i]) <= now)
+            sim_client_timeout(&bmc->clients[i], now);
+    }
+    if (fwr_recipient_next_timeout(bmc->recipient) <= now)
+        fwr_recipient_timeout(bmc->recipient, now);
+    busy |= fwr_recipient_step(bmc->recipient, now) == FWR_PENDING;
+    fwr_oem_pump(bmc->recipient, now, bmc->links, bmc->config.donor_count);
+    look_after(bmc, now);
+    return busy;
+}
+
+static void rearm(struct sim_bmc *bmc, uint64_t wait)
+{
+    struct timeval timeout = {.tv_sec = (time_t)(wait / 1000),
+                              .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+
+    /* A running timer cannot be started again; stopping one that is not running is harmless. */
+    bmc->sys->stop_timer(bmc->timer);
+    bmc->sys->start_timer(bmc->timer, &timeout);
+}
+
+static void work(void *ctx)
+{
+    struct sim_bmc *bmc = ctx;
+    uint64_t begin = sim_bmc_now(bmc), now = begin;
+    bool busy;
+
+    do {
+        busy = step(bmc, now);
+        now = sim_bmc_now(bmc);
+    } while (busy && now < begin + SLICE_MS);
+    if (busy) {
+        rearm(bmc, 0);
+    } else {
+        uint64_t next = next_timeout(bmc);
+
+        rearm(bmc, next <= now ? 1 : earlier(next - now, WAIT_MAX_MS));
+    }
+}
+
+void sim_work_kick(void *ctx)
+{
+    struct sim_bmc *bmc = ctx;
+
+    if (bmc->ready)
+        rearm(bmc, 0);
+}
+
+int sim_work_begin(struct sim_bmc *bmc)
+{
+    if (bmc->sys->alloc_timer(bmc->sys, work, bmc, &bmc->timer) != 0)
+        return FWR_E_MEMORY;
+    bmc->next_scan = bmc->config.scan_at_start ? sim_bmc_now(bmc) : FWR_NEVER;
+    if (!bmc->config.scan_at_start && bmc->config.scan_interval > 0)
+        bmc->next_scan = sim_bmc_now(bmc) + (uint64_t)bmc->config.scan_interval * 1000;
+    bmc->ready = true;
+    rearm(bmc, 0);
+    return FWR_OK;
+}

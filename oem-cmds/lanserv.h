@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The adapter to OpenIPMI's lanserv, the BMC inside ipmi_sim: our messages go to the dispatcher
+ * and the answers back, whatever their size. Called by the ipmi_sim module.
+ *
+ * lanserv's own way for OEM commands answers through a 36-byte buffer, so the adapter takes the
+ * place of sys_data_t.csmi_send, which every channel gets a copy of, and answers from a buffer
+ * of its own. Only messages that another controller bridges over IPMB come the stock way.
+ */
+#ifndef FWR_OEM_CMDS_LANSERV_H
+#define FWR_OEM_CMDS_LANSERV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <OpenIPMI/lanserv.h>
+
+#include <fwrecover/oem.h>
+
+/* Reply data that lanserv carries without harm: over RMCP+, over LAN 1.5, and through its own
+ * buffer. */
+#define FWR_LANSERV_REPLY_RMCPP 960
+#define FWR_LANSERV_REPLY_LAN15 244
+#define FWR_LANSERV_REPLY_STOCK 31
+/* Request data that reaches it: longer datagrams are dropped. */
+#define FWR_LANSERV_REQUEST 197
+
+struct fwr_lanserv;
+
+/* A channel of the BMC; sessions are told apart by channel and session id. */
+struct fwr_lanserv_road {
+    struct fwr_lanserv *adapter;
+    uint16_t number;
+};
+
+/* The caller's; filled in before attaching and kept as long as the simulator runs. */
+struct fwr_lanserv {
+    const struct fwr_oem *oem;
+    bool allow_lan15; /* IPMI 1.5 sessions, and RMCP+ ones that are not on suite 3 */
+    bool allow_ipmb;  /* bridged messages, as USER: IPMB knows no sessions */
+    void *ctx;
+
+    uint64_t (*now)(void *ctx);
+    /* A message of ours was answered: engines may have something to do. */
+    void (*served)(void *ctx);
+    /* Sees every other message to the BMC before lanserv does. When it returns true it has
+     * answered, with ipmi_handle_smi_rsp. */
+    bool (*other)(void *ctx, channel_t *channel, msg_t *message);
+
+    /* The adapter's own. */
+    sys_data_t *sys;
+    int (*stock_send)(channel_t *channel, msg_t *message);
+    struct fwr_lanserv_road roads[IPMI_MAX_CHANNELS];
+    uint8_t reply[FWR_OEM_HEADER + FWR_LANSERV_REPLY_RMCPP];
+};
+
+/* From ipmi_sim_module_init, before the channels exist. lanserv gives its callbacks no context,
+ * so there is one adapter in a process: FWR_E_STATE for a second one. FWR_E_BUSY: the IANA number
+ * is somebody else's already. FWR_E_MEMORY. */
+int fwr_lanserv_attach(struct fwr_lanserv *adapter, sys_data_t *sys);
+
+/* From ipmi_sim_module_post_init: lets the privileges of the command table count on every
+ * channel, where lanserv would ask for ADMIN. */
+void fwr_lanserv_permit(struct fwr_lanserv *adapter);
+
+#endif
