@@ -188,17 +188,22 @@ static bool push_is(const struct fwr_recipient *r, const struct fwr_caller *call
     return p->transfer != 0 && p->transfer == transfer && same_caller(caller, &r->pusher);
 }
 
-static int push_open(struct fwr_recipient *r, const struct fwr_caller *caller)
+/* Begins a run that this console alone brings the image for. */
+static int push_begin(struct fwr_recipient *r, const struct fwr_caller *caller,
+                      const struct fwr_offer_request *offer)
 {
     struct fwr_donor_peer *p = &r->peers[fwr_push_peer(r)];
     const struct fwr_platform *platform = r->config.platform;
+    uint32_t transfer = 0;
 
-    do {
-        int error = platform->random(platform->ctx, &p->transfer, sizeof(p->transfer));
+    while (transfer == 0) {
+        int error = platform->random(platform->ctx, &transfer, sizeof(transfer));
         if (error)
             return error;
-    } while (p->transfer == 0);
+    }
     r->pusher = *caller;
+    fwr_recipient_begin_pushed(r, offer);
+    p->transfer = transfer;
     p->limits.medium = caller->medium;
     p->max_length = UINT16_MAX;
     p->window = 1;
@@ -240,10 +245,9 @@ static int on_offer(struct fwr_recipient *r, const struct fwr_caller *caller, co
     if (!again) {
         out.result = push_verdict(r, &request);
         if (out.result == FWR_OFFER_ACCEPTED) {
-            error = push_open(r, caller);
+            error = push_begin(r, caller, &request);
             if (error)
                 return error;
-            fwr_recipient_begin_pushed(r, &request);
         }
     }
     if (out.result == FWR_OFFER_ACCEPTED) {

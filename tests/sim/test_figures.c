@@ -139,6 +139,59 @@ static void test_memory_of_a_64_mib_recovery(void **state)
     clean();
 }
 
+/* ---- allocations ---- */
+
+/* The linker sends every allocation of this program's own objects, the library's among them,
+ * through here (--wrap); those of libcrypto and libc go their own way. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static bool trap;
+static unsigned trapped;
+
+void *__wrap_malloc(size_t size)
+{
+    trapped += trap;
+    return trap ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    trapped += trap;
+    return trap ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    trapped += trap;
+    return trap ? NULL : __real_realloc(old, size);
+}
+
+static void test_no_allocation_after_init(void **state)
+{
+    void *volatile control;
+
+    (void)state;
+    make_random(256);
+    world_damage(&w, 20 * BLOCK, 40 * BLOCK);
+    assert_int_equal(world_boot(&w), FWR_OK);
+    trap = true;
+    control = malloc(1);
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    world_run(&w, 600000);
+    trap = false;
+    printf("# allocations refused: %u, one of them the test's own\n", trapped);
+    assert_null(control);
+    assert_int_equal(trapped, 1);
+    assert_int_equal(world_status(&w).reason, 0);
+    assert_true(world_is_right(&w, &image));
+    clean();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_payload_16_scattered_blocks_in_16_mib),
         cmocka_unit_test(test_payload_4_kib_in_64_mib),
         cmocka_unit_test(test_memory_of_a_64_mib_recovery),
+        cmocka_unit_test(test_no_allocation_after_init),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Push: a console offers an image unasked, asks what is wanted, and writes it, until the flash
+ * is right. The console knows nothing of the engine but its commands.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <fwrecover/command.h>
+#include <fwrecover/error.h>
+
+#include "tests/sim/world.h"
+
+#define BLOCK 4096u
+
+static struct world w;
+static struct given_image image;
+static uint8_t *tree; /* the image's tree object */
+static size_t tree_size;
+static uint8_t cookie;
+static size_t slice; /* data bytes of one Write Data */
+
+static struct fwr_caller console = {.link = 9,
+                                    .medium = FWR_MEDIUM_LAN,
+                                    .privilege = FWR_PRIVILEGE_ADMIN,
+                                    .security = FWR_SECURITY_SUITE,
+                                    .session = 1,
+                                    .max_reply = 240};
+
+/* One command to the BMC: the completion code, and the reply's data. */
+static uint8_t ask(uint8_t command, const uint8_t *data, int length, uint8_t *reply, size_t *got)
+{
+    uint8_t bytes[512] = {0xd9, 0x7e, 0}, answer[512];
+
+    assert_true(length > 0);
+    memcpy(bytes + 3, data, (size_t)length);
+    size_t n = fwr_oem_handle(&w.oem, w.now, &console, (uint8_t)(FWR_COMMAND_BASE + command), bytes,
+                              (size_t)length + 3, answer, sizeof(answer));
+    *got = n > 4 ? n - 4 : 0;
+    memcpy(reply, answer + 4, *got);
+    return answer[0];
+}
+
+static struct fwr_offer_reply offer(void)
+{
+    struct fwr_offer_request request = {.cookie = ++cookie, .sequence = 7};
+    struct fwr_offer_reply reply;
+    uint8_t bytes[64], answer[512];
+    size_t got;
+
+    memcpy(request.tag, image.id, FWR_TAG_SIZE);
+    int length = fwr_offer_request_encode(&request, bytes, sizeof(bytes));
+    assert_int_equal(ask(FWR_CMD_OFFER, bytes, length, answer, &got), 0);
+    assert_int_equal(fwr_offer_reply_decode(answer, got, &reply), FWR_OK);
+    return reply;
+}
+
+/* The first range that is wanted: false when nothing is just now. */
+static bool wanted(uint32_t transfer, struct fwr_wanted *range, uint8_t *more)
+{
+    struct fwr_get_wanted_request request = {.cookie = ++cookie, .transfer = transfer};
+    struct fwr_get_wanted_reply reply;
+    uint8_t bytes[64], answer[512];
+    size_t got;
+    int length = fwr_get_wanted_request_encode(&request, bytes, sizeof(bytes));
+
+    assert_int_equal(ask(FWR_CMD_GET_WANTED, bytes, length, answer, &got), 0);
+    assert_int_equal(fwr_get_wanted_reply_decode(answer, got, &reply), FWR_OK);
+    *more = reply.more;
+    if (reply.count == 0)
+        return false;
+    assert_int_equal(fwr_wanted_decode(reply.ranges, FWR_WANTED_SIZE, range), FWR_OK);
+    return true;
+}
+
+static uint8_t put(uint32_t transfer, uint8_t object, uint32_t offset, const uint8_t *data,
+                   size_t length)
+{
+    struct fwr_write_data_request request = {.cookie = ++cookie,
+                                             .transfer = transfer,
+                                             .object = object,
+                                             .offset = offset,
+                                             .data = data,
+                                             .length = length};
+    struct fwr_result_reply reply;
+    uint8_t bytes[300], answer[512];
+    size_t got;
+    int n = fwr_write_data_request_encode(&request, bytes, sizeof(bytes));
+
+    assert_int_equal(ask(FWR_CMD_WRITE_DATA, bytes, n, answer, &got), 0);
+    assert_int_equal(fwr_result_reply_decode(answer, got, &reply), FWR_OK);
+    return reply.result;
+}
+
+static const uint8_t *object_bytes(uint8_t object, size_t *size)
+{
+    switch (object) {
+    case FWR_OBJECT_MANIFEST:
+        *size = image.envelope_length;
+        return image.envelope;
+    case FWR_OBJECT_TREE:
+        *size = tree_size;
+        return tree;
+    default:
+        *size = image.manifest.flash_size;
+        return image.bytes;
+    }
+}
+
+static void let_it_work(void)
+{
+    w.now++;
+    while (fwr_recipient_step(w.recipient, w.now) == FWR_PENDING)
+        ;
+}
+
+/* Pushes until the recipient says it is done; lies once where `lie` is set. */
+static void push(bool lie)
+{
+    struct fwr_offer_reply accepted = offer();
+    struct fwr_wanted range;
+    uint8_t more = FWR_WANTED_LAST;
+
+    assert_int_equal(accepted.result, FWR_OFFER_ACCEPTED);
+    assert_int_equal(offer().transfer, accepted.transfer); /* the same again, the same transfer */
+    for (int rounds = 0; more != FWR_WANTED_DONE && rounds < 1000000; rounds++) {
+        let_it_work();
+        if (!wanted(accepted.transfer, &range, &more))
+            continue;
+        size_t size, n = range.length < slice ? range.length : slice;
+        const uint8_t *bytes = object_bytes(range.object, &size);
+        if (n > size - range.offset)
+            n = size - range.offset;
+        uint8_t wrong[512];
+        memcpy(wrong, bytes + range.offset, n);
+        if (lie && range.object == FWR_OBJECT_BLOCKS) {
+            wrong[0] ^= 1;
+            lie = false;
+        }
+        assert_int_equal(put(accepted.transfer, range.object, range.offset, wrong, n),
+                         FWR_WRITE_OK);
+        /* A repetition does no harm. */
+        assert_int_equal(put(accepted.transfer, range.object, range.offset, wrong, n),
+                         FWR_WRITE_NOT_WANTED);
+    }
+    let_it_work();
+    assert_int_equal(world_status(&w).reason, 0);
+    assert_int_equal(world_status(&w).state, FWR_STATE_DONE);
+    assert_true(world_is_right(&w, &image));
+}
+
+static int set_up(void **state)
+{
+    struct fwr_tree_input input;
+    static uint8_t buffer[65536];
+
+    (void)state;
+    memset(&image, 0, sizeof(image));
+    image.blocks = 200;
+    assert_int_equal(given_image_make(&image), FWR_OK);
+    tree_size = fwr_tree_size(fwr_manifest_leaf_count(&image.manifest), 32);
+    tree = malloc(tree_size);
+    input = (struct fwr_tree_input){given_tree_read, &image, buffer, sizeof(buffer)};
+    uint8_t root[FWR_HASH_MAX];
+    assert_int_equal(fwr_tree_of_image(&image.manifest, &input, tree, tree_size, root), FWR_OK);
+    world_init(&w, 31, &image, 0);
+    world_damage(&w, 3 * BLOCK, 10 * BLOCK);
+    world_damage(&w, 150 * BLOCK, 7 * BLOCK);
+    world_damage(&w, 199 * BLOCK, BLOCK);
+    w.config.rounds = 1;
+    slice = 187;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    world_free(&w);
+    given_image_free(&image);
+    free(tree);
+    return 0;
+}
+
+static void test_push_run_to_a_repair(void **state)
+{
+    (void)state;
+    push(false);
+    assert_int_equal(offer().result, FWR_OFFER_NOT_WANTED);
+}
+
+static void test_push_in_six_byte_slices(void **state)
+{
+    (void)state;
+    slice = 6; /* all that is left of 16 bytes */
+    console.max_reply = 19;
+    push(false);
+    console.max_reply = 240;
+}
+
+static void test_push_after_no_donor_was_found(void **state)
+{
+    (void)state;
+    assert_int_equal(world_repair(&w), (uint8_t)-FWR_E_NO_DONOR);
+    push(false);
+}
+
+static void test_push_of_a_wrong_block_is_asked_for_again(void **state)
+{
+    (void)state;
+    push(true);
+}
+
+static void test_nobody_else_writes_into_a_push(void **state)
+{
+    struct fwr_get_wanted_request request = {.cookie = 1};
+    uint8_t bytes[64], answer[512];
+    size_t got;
+
+    (void)state;
+    request.transfer = offer().transfer;
+    int length = fwr_get_wanted_request_encode(&request, bytes, sizeof(bytes));
+    console.session = 2;
+    assert_int_equal(ask(FWR_CMD_GET_WANTED, bytes, length, answer, &got),
+                     fwr_error_completion_code(FWR_E_UNKNOWN_TRANSFER));
+    console.session = 1;
+    assert_int_equal(ask(FWR_CMD_GET_WANTED, bytes, length, answer, &got), 0);
+}
+
+#define PUSH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PUSH(test_push_run_to_a_repair),
+        PUSH(test_push_in_six_byte_slices),
+        PUSH(test_push_after_no_donor_was_found),
+        PUSH(test_push_of_a_wrong_block_is_asked_for_again),
+        PUSH(test_nobody_else_writes_into_a_push),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
