@@ -75,6 +75,8 @@ static void opens_with_longest_name_and_raises_privilege(void **state)
     pair.initiator_config.privilege = FWR_PRIVILEGE_ADMIN;
     pair_init(&pair);
     pair_open(&pair);
+    assert_int_equal(pair.event.kind, FWR_RMCP_EVENT_OPENED);
+    assert_int_equal(pair.event.privilege, FWR_PRIVILEGE_USER); /* before it was raised */
     pair_round_trip(&pair, 1);
     assert_int_equal(pair.event.privilege, FWR_PRIVILEGE_ADMIN);
     assert_int_equal(pair.event.user, 1);
@@ -184,7 +186,9 @@ static void full_responder_has_its_error(void **state)
     size_t length;
     assert_int_equal(fwr_rmcp_initiator_close(pair.initiator, NULL, 0, &length), FWR_OK);
     assert_int_equal(length, 0);
+    pair.datagrams = 0;
     expect_failure(&pair, FWR_E_SESSION_FULL);
+    assert_int_equal(pair.datagrams, 2); /* said at once, not after the whole handshake */
     pair.now += 60000;
     assert_true(fwr_rmcp_responder_next_timeout(pair.responder) <= pair.now);
     fwr_rmcp_responder_timeout(pair.responder, pair.now, &event);
@@ -402,6 +406,157 @@ static void evicted_handshake_starts_over(void **state)
     pair_end(&pair);
 }
 
+/* The responder answers one step with "no such session": only a new handshake helps. */
+static bool forget_session(struct pair *pair, bool to_responder, uint8_t *datagram, size_t *length)
+{
+    uint8_t *type = pair->tap_ctx;
+
+    if (!to_responder && datagram[5] == *type) {
+        *type = 0;
+        datagram[16 + 1] = 0x02;
+        datagram[14] = 8;
+        *length = 16 + 8;
+    }
+    return true;
+}
+
+static void unknown_session_starts_over(void **state)
+{
+    (void)state;
+    for (uint8_t type = 0x13; type <= 0x15; type += 2) {
+        struct pair pair;
+        uint8_t once = type;
+
+        pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+        pair.tap = forget_session;
+        pair.tap_ctx = &once;
+        pair_open(&pair);
+        assert_int_equal(once, 0);
+        pair_round_trip(&pair, 1);
+        pair_end(&pair);
+    }
+}
+
+/* Other refusals, RAKP 2's and 4's alike, have the error they mean. */
+struct refusal {
+    uint8_t type;
+    uint8_t code;
+};
+
+static bool refuse(struct pair *pair, bool to_responder, uint8_t *datagram, size_t *length)
+{
+    const struct refusal *refusal = pair->tap_ctx;
+
+    if (!to_responder && datagram[5] == refusal->type) {
+        datagram[16 + 1] = refusal->code;
+        datagram[14] = 8;
+        *length = 16 + 8;
+    }
+    return true;
+}
+
+static void refusals_are_told_apart(void **state)
+{
+    static const struct {
+        uint8_t code;
+        int error;
+    } codes[] = {
+        {0x01, FWR_E_SESSION_FULL},      {0x02, FWR_E_SESSION_REFUSED},
+        {0x03, FWR_E_SESSION_REFUSED},   {0x04, FWR_E_SESSION_SUITE},
+        {0x05, FWR_E_SESSION_SUITE},     {0x09, FWR_E_SESSION_PRIVILEGE},
+        {0x0a, FWR_E_SESSION_PRIVILEGE}, {0x0b, FWR_E_SESSION_FULL},
+        {0x0c, FWR_E_SESSION_USER},      {0x0d, FWR_E_SESSION_USER},
+        {0x0f, FWR_E_SESSION_AUTH},      {0x10, FWR_E_SESSION_SUITE},
+        {0x11, FWR_E_SESSION_SUITE},     {0xff, FWR_E_SESSION_REFUSED},
+    };
+
+    (void)state;
+    for (uint8_t type = 0x11; type <= 0x15; type += 2) {
+        for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+            struct refusal refusal = {type, codes[i].code};
+            struct fwr_rmcp_initiator_status status;
+            struct pair pair;
+
+            pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+            pair.tap = refuse;
+            pair.tap_ctx = &refusal;
+            expect_failure(&pair, codes[i].error);
+            fwr_rmcp_initiator_status(pair.initiator, &status);
+            assert_int_equal(status.peer_code, codes[i].code);
+            pair_end(&pair);
+        }
+    }
+}
+
+/* As lanserv refuses: tag and code, nothing more. */
+static bool refuse_barely(struct pair *pair, bool to_responder, uint8_t *datagram, size_t *length)
+{
+    (void)pair;
+    if (!to_responder) {
+        datagram[16 + 1] = 0x04;
+        datagram[14] = 2;
+        *length = 16 + 2;
+    }
+    return true;
+}
+
+static void bare_refusal_is_understood(void **state)
+{
+    struct pair pair;
+
+    (void)state;
+    pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+    pair.tap = refuse_barely;
+    expect_failure(&pair, FWR_E_SESSION_SUITE);
+    pair_end(&pair);
+}
+
+/* An answer with another tag or another session id is not an answer. */
+static void answers_to_others_are_dropped(void **state)
+{
+    static const uint8_t bytes[] = {16, 16 + 4, 16 + 7};
+
+    (void)state;
+    for (unsigned datagram = 2; datagram <= 6; datagram += 2) {
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+            struct fwr_rmcp_initiator_status status;
+            struct pair pair;
+            uint8_t changed[FWR_RMCP_DATAGRAM_MAX];
+            uint8_t reply[FWR_RMCP_DATAGRAM_MAX];
+            struct fwr_rmcp_response response;
+            struct fwr_rmcp_event event;
+            size_t length;
+
+            pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+            assert_int_equal(fwr_rmcp_initiator_start(pair.initiator, pair.now), FWR_OK);
+            for (unsigned step = 2; step < datagram; step += 2) {
+                assert_int_equal(fwr_rmcp_initiator_next_send(pair.initiator, pair.now, changed,
+                                                              sizeof(changed), &length),
+                                 FWR_OK);
+                assert_int_equal(pair_deliver(&pair, changed, length), FWR_OK);
+            }
+            assert_int_equal(fwr_rmcp_initiator_next_send(pair.initiator, pair.now, changed,
+                                                          sizeof(changed), &length),
+                             FWR_OK);
+            assert_int_equal(fwr_rmcp_responder_receive(pair.responder, pair.now, &pair.peer,
+                                                        changed, length, &event, reply,
+                                                        sizeof(reply), &length),
+                             FWR_OK);
+            memcpy(changed, reply, length);
+            changed[bytes[i]] ^= 0x10;
+            assert_int_equal(
+                fwr_rmcp_initiator_receive(pair.initiator, pair.now, changed, length, &response),
+                FWR_E_STALE);
+            assert_int_equal(pair_deliver_back(&pair, reply, length), FWR_OK);
+            pair_settle(&pair);
+            assert_int_equal(pair_state(&pair), FWR_RMCP_ACTIVE);
+            fwr_rmcp_initiator_status(pair.initiator, &status);
+            assert_int_equal(status.counters.dropped, 1);
+            pair_end(&pair);
+        }
+    }
+}
+
 /* ---- Damaged datagrams -------------------------------------------------------------------- */
 
 struct damage {
@@ -583,6 +738,10 @@ int main(void)
         cmocka_unit_test(silence_ends_in_timeout),
         cmocka_unit_test(half_a_handshake_ends_too),
         cmocka_unit_test(evicted_handshake_starts_over),
+        cmocka_unit_test(unknown_session_starts_over),
+        cmocka_unit_test(refusals_are_told_apart),
+        cmocka_unit_test(bare_refusal_is_understood),
+        cmocka_unit_test(answers_to_others_are_dropped),
         cmocka_unit_test(every_byte_of_every_step_damaged),
         cmocka_unit_test(every_step_cut_and_grown),
         cmocka_unit_test(changed_proofs_are_named),

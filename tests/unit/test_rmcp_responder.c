@@ -218,6 +218,11 @@ static void ipmi15_sessions_do_not_exist(void **state)
              fwr_rmcp_message_encode(&message, datagram + FWR_RMCP_PREFIX15_SIZE);
     fwr_rmcp_prefix15_encode(datagram, length - FWR_RMCP_PREFIX15_SIZE);
     assert_int_equal(give(&world, &peer, datagram, length), FWR_OK);
+    for (size_t at = FWR_RMCP_PREFIX15_SIZE; at < length; at++) { /* both checksums matter */
+        datagram[at] ^= 0x04;
+        assert_int_equal(give(&world, &peer, datagram, length), FWR_E_MALFORMED);
+        datagram[at] ^= 0x04;
+    }
     datagram[length] = 0; /* the pad some network chips needed */
     assert_int_equal(give(&world, &peer, datagram, length + 1), FWR_OK);
     assert_int_equal(give(&world, &peer, datagram, length + 2), FWR_E_MALFORMED);
@@ -368,6 +373,66 @@ static void steps_cannot_be_skipped(void **state)
     assert_int_equal(give(&world, &peer, datagram, length), FWR_E_SESSION_CLOSED);
     assert_int_equal(status_of(&world).sessions, 0);
     assert_int_equal(status_of(&world).half_open, 0);
+    pair_end(&world.pair);
+}
+
+/* A repeated RAKP 1 or 3 gets the same answer, a changed one does not, and RAKP 3 only until
+ * the session has been used. */
+struct tape {
+    uint8_t rakp1[128], rakp3[128];
+    size_t rakp1_length, rakp3_length;
+};
+
+static bool record(struct pair *pair, bool to_responder, uint8_t *datagram, size_t *length)
+{
+    struct tape *tape = pair->tap_ctx;
+
+    if (to_responder && datagram[5] == FWR_RMCP_PAYLOAD_RAKP1) {
+        memcpy(tape->rakp1, datagram, *length);
+        tape->rakp1_length = *length;
+    } else if (to_responder && datagram[5] == FWR_RMCP_PAYLOAD_RAKP3) {
+        memcpy(tape->rakp3, datagram, *length);
+        tape->rakp3_length = *length;
+        return false; /* the test delivers it */
+    }
+    return true;
+}
+
+static void repeated_steps_get_the_same_answer(void **state)
+{
+    const struct fwr_rmcp_peer other = peer_number(3);
+    uint8_t answer[FWR_RMCP_DATAGRAM_MAX];
+    struct world world;
+    struct tape tape;
+
+    (void)state;
+    pair_setup(&world.pair, FWR_RMCP_SUITE_SHA256);
+    world.pair.tap = record;
+    world.pair.tap_ctx = &tape;
+    assert_int_equal(fwr_rmcp_initiator_start(world.pair.initiator, world.pair.now), FWR_OK);
+    pair_settle(&world.pair);
+    world.pair.tap = NULL;
+    assert_int_equal(give(&world, &world.pair.peer, tape.rakp1, tape.rakp1_length), FWR_OK);
+    memcpy(answer, world.reply, world.reply_length);
+    assert_int_equal(give(&world, &world.pair.peer, tape.rakp1, tape.rakp1_length), FWR_OK);
+    assert_memory_equal(answer, world.reply, world.reply_length);
+    assert_int_equal(give(&world, &world.pair.peer, tape.rakp3, tape.rakp3_length), FWR_OK);
+    assert_int_equal(world.event.kind, FWR_RMCP_EVENT_OPENED);
+    memcpy(answer, world.reply, world.reply_length);
+    assert_int_equal(give(&world, &world.pair.peer, tape.rakp3, tape.rakp3_length), FWR_OK);
+    assert_int_equal(world.event.kind, FWR_RMCP_EVENT_NONE); /* opened once */
+    assert_memory_equal(answer, world.reply, world.reply_length);
+    assert_int_equal(give(&world, &other, tape.rakp3, tape.rakp3_length), FWR_E_SESSION_CLOSED);
+    tape.rakp3[tape.rakp3_length - 1] ^= 1;
+    assert_int_equal(give(&world, &world.pair.peer, tape.rakp3, tape.rakp3_length),
+                     FWR_E_SESSION_CLOSED);
+    tape.rakp3[tape.rakp3_length - 1] ^= 1;
+    assert_int_equal(pair_deliver_back(&world.pair, answer, PAYLOAD + 8 + 16), FWR_OK);
+    pair_settle(&world.pair); /* Set Session Privilege Level */
+    assert_int_equal(pair_state(&world.pair), FWR_RMCP_ACTIVE);
+    assert_int_equal(give(&world, &world.pair.peer, tape.rakp3, tape.rakp3_length),
+                     FWR_E_SESSION_CLOSED);
+    pair_round_trip(&world.pair, 1);
     pair_end(&world.pair);
 }
 
@@ -706,6 +771,7 @@ int main(void)
         cmocka_unit_test(users_are_looked_up_both_ways),
         cmocka_unit_test(open_request_is_checked),
         cmocka_unit_test(steps_cannot_be_skipped),
+        cmocka_unit_test(repeated_steps_get_the_same_answer),
         cmocka_unit_test(flood_from_everywhere_lets_a_client_in),
         cmocka_unit_test(flood_from_one_address_hurts_only_itself),
         cmocka_unit_test(half_open_sessions_end_by_themselves),

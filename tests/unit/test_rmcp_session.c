@@ -306,6 +306,44 @@ static void sequence_wraps_past_zero(void **state)
     ends_free(&ends);
 }
 
+/* Sequence number 0 belongs to no session, not even with a right integrity code. */
+static void number_zero_is_refused(void **state)
+{
+    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX], copy[FWR_RMCP_DATAGRAM_MAX];
+    struct fwr_rmcp_message message;
+    struct ends ends;
+    size_t length;
+
+    (void)state;
+    ends_begin(&ends, FWR_RMCP_SUITE_SHA256);
+    length = numbered(&ends, 5, datagram);
+    for (uint32_t sequence = 0; sequence < 2; sequence++) {
+        fwr_rmcp_put32(datagram + 10, sequence);
+        assert_int_equal(fwr_rmcp_keys_check(&ends.a.keys, datagram + 4, length - 4 - 16,
+                                             datagram + length - 16),
+                         FWR_OK);
+        assert_int_equal(ends_open(&ends, datagram, length, &message, copy),
+                         sequence == 0 ? FWR_E_STALE : FWR_OK);
+    }
+    ends_free(&ends);
+}
+
+/* Authentic but longer than any datagram we take. */
+static void oversized_packet_is_refused(void **state)
+{
+    uint8_t datagram[2048], copy[2048];
+    struct fwr_rmcp_message message;
+    struct ends ends;
+    size_t length;
+
+    (void)state;
+    ends_begin(&ends, FWR_RMCP_SUITE_SHA256);
+    assert_int_equal(ends_seal(&ends, 1440, 2048, datagram, sizeof(datagram), &length), FWR_OK);
+    assert_true(length > FWR_RMCP_DATAGRAM_MAX);
+    assert_int_equal(ends_open(&ends, datagram, length, &message, copy), FWR_E_MALFORMED);
+    ends_free(&ends);
+}
+
 static void every_damage_is_noticed(void **state)
 {
     static const uint8_t flips[] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff};
@@ -516,6 +554,8 @@ int main(void)
         cmocka_unit_test(limits_are_the_documented_ones),
         cmocka_unit_test(window_has_exact_edges),
         cmocka_unit_test(sequence_wraps_past_zero),
+        cmocka_unit_test(number_zero_is_refused),
+        cmocka_unit_test(oversized_packet_is_refused),
         cmocka_unit_test(every_damage_is_noticed),
         cmocka_unit_test(unprotected_packets_are_refused),
         cmocka_unit_test(failed_seal_uses_no_number),

@@ -132,6 +132,14 @@ int fwr_rmcp_mac_compute(struct fwr_rmcp_mac *mac, const struct fwr_rmcp_suite *
     return FWR_OK;
 }
 
+int fwr_rmcp_mac_probe(struct fwr_rmcp_mac *mac, const struct fwr_rmcp_suite *suite)
+{
+    static const uint8_t zeros[CIPHER_KEY];
+
+    return set_mac_key(mac->context, suite->digest, zeros, sizeof(zeros)) ? FWR_OK
+                                                                          : FWR_E_ALGORITHM;
+}
+
 /* Keys shorter than a hash block are padded with zeros by HMAC itself, as the specification
  * pads a password to 20 bytes. */
 int fwr_rmcp_rakp2_code(struct fwr_rmcp_mac *mac, const struct fwr_rmcp_rakp *rakp, uint8_t *out)

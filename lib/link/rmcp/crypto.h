@@ -58,6 +58,8 @@ int fwr_rmcp_mac_init(struct fwr_rmcp_mac *mac); /* FWR_OK, FWR_E_ALGORITHM, FWR
 void fwr_rmcp_mac_free(struct fwr_rmcp_mac *mac);
 /* Overwrites the key held inside libcrypto. */
 void fwr_rmcp_mac_wipe(struct fwr_rmcp_mac *mac);
+/* Whether libcrypto has the suite's hash: FWR_OK or FWR_E_ALGORITHM. */
+int fwr_rmcp_mac_probe(struct fwr_rmcp_mac *mac, const struct fwr_rmcp_suite *suite);
 /* HMAC over the parts, suite->digest_size bytes to `out`. FWR_OK or FWR_E_CRYPTO. */
 int fwr_rmcp_mac_compute(struct fwr_rmcp_mac *mac, const struct fwr_rmcp_suite *suite,
                          const uint8_t *key, size_t key_length, const struct fwr_rmcp_part *parts,

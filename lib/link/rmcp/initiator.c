@@ -162,6 +162,8 @@ int fwr_rmcp_initiator_init(struct fwr_rmcp_initiator **initiator, void *storage
     fwr_rmcp_random_init(&self->random, config->platform);
     error = fwr_rmcp_mac_init(&self->mac);
     if (error == FWR_OK)
+        error = fwr_rmcp_mac_probe(&self->mac, self->suite);
+    if (error == FWR_OK)
         error = fwr_rmcp_session_init(&self->session);
     if (error != FWR_OK) {
         fwr_rmcp_mac_free(&self->mac);

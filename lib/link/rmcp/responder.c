@@ -176,6 +176,10 @@ int fwr_rmcp_responder_init(struct fwr_rmcp_responder **responder, void *storage
                                             aligned(self->active_count * sizeof(struct active)));
     fwr_rmcp_random_init(&self->random, config->platform);
     error = fwr_rmcp_mac_init(&self->mac);
+    if (error == FWR_OK && config->suite_sha256)
+        error = fwr_rmcp_mac_probe(&self->mac, fwr_rmcp_suite_by_id(FWR_RMCP_SUITE_SHA256));
+    if (error == FWR_OK && config->suite_sha1)
+        error = fwr_rmcp_mac_probe(&self->mac, fwr_rmcp_suite_by_id(FWR_RMCP_SUITE_SHA1));
     for (uint8_t i = 0; error == FWR_OK && i < self->active_count; i++)
         error = fwr_rmcp_session_init(&self->actives[i].session);
     if (error != FWR_OK) {
