@@ -214,8 +214,16 @@ static int no_choice(const struct fwr_recipient *r)
     return busy ? FWR_E_DONORS_BUSY : heard ? FWR_E_NO_OFFER : FWR_E_NO_DONOR;
 }
 
-static void say_silent(struct fwr_recipient *r)
+/* The donors whose manifests were not read: what they promise is older, or they promise nothing. */
+static void say_others(struct fwr_recipient *r)
 {
+    for (uint8_t i = 0; i < r->candidate_count; i++) {
+        const struct fwr_candidate *c = &r->candidates[i];
+        if (c->verdict == FWR_PENDING)
+            fwr_recipient_log(r, FWR_LOG_NOTICE,
+                              "offer of %s: sequence %u, passed over: the chosen one is newer",
+                              fwr_peer_name(r, c->offer.peer), (unsigned)c->hint);
+    }
     for (uint8_t i = 0; i < r->config.peer_count; i++) {
         int answer = r->peers[i].answer;
         if (r->peers[i].asked > 0 && answer != FWR_OK)
@@ -247,7 +255,7 @@ int fwr_negotiate_judge(struct fwr_recipient *r, bool *progress)
         *progress = true;
         return FWR_PENDING;
     }
-    say_silent(r);
+    say_others(r);
     return r->chosen >= 0 ? FWR_OK : no_choice(r);
 }
 

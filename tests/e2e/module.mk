@@ -10,6 +10,6 @@ check_scripts += tests/e2e/media
 EXTRA_DIST += tests/e2e/lab.py
 if OPENIPMI
 if TOOLS
-check_scripts += tests/e2e/sim_recover
+check_scripts += tests/e2e/sim_recover tests/e2e/demo
 endif
 endif
