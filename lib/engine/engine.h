@@ -344,7 +344,7 @@ static inline uint32_t fwr_block_size(const struct fwr_recipient *r)
     return r->manifest.block_size;
 }
 
-/* recipient.c: the only function that changes the phase; sets the phase's deadline to never. */
+/* phase.c: the only function that changes the phase; sets the phase's deadline to never. */
 void fwr_recipient_enter(struct fwr_recipient *r, enum fwr_phase phase);
 /* Ends the run with a reason: gives back what was taken, as configured. */
 void fwr_recipient_fail(struct fwr_recipient *r, int reason);

@@ -14,10 +14,13 @@ fwr_sources += \
 	lib/engine/engine.h \
 	lib/engine/journal.c lib/engine/journal.h \
 	lib/engine/negotiate.c lib/engine/negotiate.h \
+	lib/engine/phase.c lib/engine/phase.h \
+	lib/engine/phase-find.c lib/engine/phase-write.c lib/engine/phase-finish.c \
 	lib/engine/policy.c \
 	lib/engine/recipient.c \
 	lib/engine/repair.c lib/engine/repair.h \
 	lib/engine/report.c \
 	lib/engine/scan.c lib/engine/scan.h \
+	lib/engine/storage.c lib/engine/storage.h \
 	lib/engine/transfer.c lib/engine/transfer.h
 endif

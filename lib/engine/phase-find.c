@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Phases of finding out: from the first doubt to the list of segments that differ. Nothing here
+ * writes to the flash.
+ */
+#include "phase.h"
+
+#include <string.h>
+
+#include "descent.h"
+#include "negotiate.h"
+#include "repair.h"
+#include "scan.h"
+#include "transfer.h"
+
+int fwr_phase_load_envelope(struct fwr_recipient *r, enum fwr_store_kind kind)
+{
+    const struct fwr_store *store = r->config.store;
+    int error = store->read(store->ctx, kind, r->config.slot, r->envelope, r->config.max_envelope,
+                            &r->envelope_length);
+
+    r->have_manifest = false;
+    if (!error)
+        error = fwr_envelope_verify_manifest(r->envelope, r->envelope_length, r->config.trust,
+                                             &r->manifest, r->id);
+    if (!error)
+        error =
+            fwr_manifest_compatible(&r->manifest, r->config.board, r->config.flash->geometry.size,
+                                    r->config.flash->geometry.erase_size);
+    r->have_manifest = error == FWR_OK;
+    return error;
+}
+
+int fwr_phase_begin_hash(struct fwr_recipient *r, enum fwr_phase phase)
+{
+    int error = fwr_scan_prepare(r);
+
+    if (error)
+        return error;
+    fwr_repair_reset(r);
+    fwr_scan_begin(r);
+    return fwr_phase_enter(r, phase);
+}
+
+int fwr_phase_check(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_phase_load_envelope(r, FWR_STORE_ENVELOPE);
+
+    *progress = true;
+    if (error)
+        return error;
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "checking the flash against %s, sequence %u",
+                      r->manifest.version, (unsigned)r->manifest.sequence);
+    return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+}
+
+int fwr_phase_ask(struct fwr_recipient *r, bool *progress)
+{
+    if (fwr_negotiate_gather(r) == FWR_PENDING)
+        return FWR_PENDING;
+    *progress = true;
+    return fwr_phase_enter(r, FWR_PHASE_JUDGE);
+}
+
+void fwr_phase_begin_ask(struct fwr_recipient *r)
+{
+    fwr_negotiate_begin(r);
+    fwr_recipient_enter(r, FWR_PHASE_ASK);
+    r->deadline = r->now + r->config.gather_ms;
+}
+
+int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_negotiate_judge(r, progress);
+
+    if (error == FWR_PENDING)
+        return error;
+    if (error == FWR_E_UNPROVISIONED)
+        return error;
+    if (error && r->resumed) {
+        /* Nobody has the image that was begun: any other good one will do. */
+        r->resumed = false;
+        fwr_phase_begin_ask(r);
+        return FWR_OK;
+    }
+    if (error)
+        return fwr_phase_back_off(r, error);
+    r->rounds = 0;
+    if (memcmp(r->journal.id, r->id, FWR_ID_SIZE) != 0)
+        r->guard_saved = r->guard_done = false;
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "chosen: version %s, sequence %u, security version %u",
+                      r->manifest.version, (unsigned)r->manifest.sequence,
+                      (unsigned)r->manifest.security_version);
+    if (r->held || r->mode == FWR_START_DRY_RUN)
+        return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+    return fwr_phase_enter(r, FWR_PHASE_HOLD);
+}
+
+int fwr_phase_hold(struct fwr_recipient *r, bool *progress)
+{
+    const struct fwr_host *host = r->config.host;
+    int error = host->hold(host->ctx);
+
+    *progress = true;
+    if (error)
+        return error;
+    r->held = true;
+    return fwr_phase_enter(r, FWR_PHASE_TAKE_BUS);
+}
+
+int fwr_phase_take_bus(struct fwr_recipient *r, bool *progress)
+{
+    const struct fwr_host *host = r->config.host;
+    int error = host->take_bus(host->ctx);
+
+    *progress = true;
+    if (error)
+        return error;
+    r->bus = true;
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "host held, flash bus taken");
+    if (r->chosen >= 0 || r->journal.type == FWR_JOURNAL_COMMIT)
+        return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+    fwr_phase_begin_ask(r);
+    return FWR_OK;
+}
+
+bool fwr_phase_root_matches(const struct fwr_recipient *r)
+{
+    return memcmp(fwr_tree_part_root(&r->top_local), r->manifest.root, r->hasher.hash_size) == 0;
+}
+
+/* Begins the comparison with the donor's tree from the signed root down. */
+static int begin_top(struct fwr_recipient *r)
+{
+    memcpy(fwr_tree_part_root(&r->top_remote), r->manifest.root, r->hasher.hash_size);
+    fwr_descent_begin(r, &r->top_local, &r->top_remote, r->top_marks,
+                      fwr_tree_segment_levels(r->leaves), 0);
+    if (!fwr_phase_root_matches(r))
+        fwr_negotiate_accept(r);
+    return fwr_phase_enter(r, FWR_PHASE_TOP);
+}
+
+static void count_regions(struct fwr_recipient *r)
+{
+    r->status.blocks_total = r->status.bytes_preserved = 0;
+    for (uint16_t i = 0; i < r->manifest.map.count; i++) {
+        const struct fwr_region *region = &r->manifest.map.regions[i];
+        if (region->kind == FWR_REGION_PRESERVE)
+            r->status.bytes_preserved += region->length;
+        else
+            r->status.blocks_total += region->length / fwr_block_size(r);
+    }
+}
+
+int fwr_phase_hash(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_scan_step(r);
+
+    *progress = true;
+    if (error)
+        return error;
+    count_regions(r);
+    bool right = fwr_phase_root_matches(r) && r->fill_wrong == 0;
+    r->status.blocks_wrong = r->status.blocks_repaired + r->fill_wrong;
+    fwr_recipient_log(r, FWR_LOG_NOTICE,
+                      right ? "flash hashed: it is right" : "flash hashed: damage found");
+    if (r->mode == FWR_START_CHECK)
+        return fwr_phase_finish(r, right ? FWR_OK : FWR_E_ROOT);
+    r->healthy = right && r->redo_count == 0 && !r->guard_saved;
+    if (r->mode == FWR_START_DRY_RUN && right)
+        return fwr_phase_finish(r, FWR_OK);
+    return begin_top(r);
+}
+
+int fwr_phase_top(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_descent_step(r, progress);
+
+    if (error)
+        return error;
+    *progress = true;
+    r->segments_wrong = 0;
+    r->segments_done = 0;
+    for (uint32_t s = 0; s < r->top_local.leaves; s++)
+        r->segments_wrong += r->top_marks[s];
+    if (r->mode == FWR_START_DRY_RUN)
+        return fwr_phase_next_segment(r);
+    return fwr_phase_begin_writing(r);
+}

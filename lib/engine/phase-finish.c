@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Phases of finishing: the whole flash against the signed root, commit, host released, boot
+ * proven, floors raised; in this order.
+ */
+#include "phase.h"
+
+#include <string.h>
+
+#include "journal.h"
+#include "repair.h"
+#include "scan.h"
+#include "transfer.h"
+
+#define VERIFIES_MAX 3 /* whole passes that may miss the root before the chip is blamed */
+
+int fwr_phase_verify(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_scan_step(r);
+
+    *progress = true;
+    if (error)
+        return error;
+    if (fwr_phase_root_matches(r) && r->fill_wrong == 0) {
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "whole flash read back: root verified");
+        return fwr_phase_enter(r, FWR_PHASE_COMMIT);
+    }
+    if (++r->verifies >= VERIFIES_MAX)
+        return FWR_E_ROOT;
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "the flash does not give the signed root yet: again");
+    r->guard_done = false;
+    return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+}
+
+int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
+{
+    *progress = true;
+    int error = fwr_repair_sync(r);
+    if (error)
+        return error;
+    memcpy(r->journal.id, r->id, FWR_ID_SIZE);
+    r->journal.count = 0;
+    r->journal.guarded = false;
+    error = fwr_journal_map_hash(&r->manifest.map, r->journal.map);
+    if (!error)
+        error = fwr_journal_write(r, FWR_JOURNAL_COMMIT);
+    if (error)
+        return error;
+    r->writing = false;
+    r->redo_count = 0;
+    r->guard_saved = r->guard_done = false;
+    fwr_transfer_end_all(r, 0);
+    return fwr_phase_enter(r, FWR_PHASE_GIVE_BUS);
+}
+
+/* ---- release and confirmation ---- */
+
+int fwr_phase_give_bus(struct fwr_recipient *r, bool *progress)
+{
+    const struct fwr_host *host = r->config.host;
+    int error = host->give_bus(host->ctx);
+
+    *progress = true;
+    if (error)
+        return error;
+    r->bus = false;
+    if (r->phase == FWR_PHASE_FAIL_GIVE_BUS)
+        return fwr_phase_enter(r, FWR_PHASE_FAIL_RELEASE);
+    return fwr_phase_enter(r, r->config.boot_proof_ms ? FWR_PHASE_TRIAL_RECORD : FWR_PHASE_RELEASE);
+}
+
+int fwr_phase_trial_record(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_journal_write(r, FWR_JOURNAL_TRIAL);
+
+    *progress = true;
+    if (error)
+        return error;
+    return fwr_phase_enter(r, FWR_PHASE_RELEASE);
+}
+
+int fwr_phase_release(struct fwr_recipient *r, bool *progress)
+{
+    const struct fwr_host *host = r->config.host;
+    int error = host->release(host->ctx);
+
+    *progress = true;
+    if (error)
+        return error;
+    r->held = false;
+    if (r->phase == FWR_PHASE_FAIL_RELEASE)
+        return fwr_phase_enter(r, FWR_PHASE_FAILED);
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "host released");
+    if (r->config.boot_proof_ms == 0)
+        return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOORS);
+    fwr_recipient_enter(r, FWR_PHASE_TRIAL);
+    r->deadline = r->now + r->config.boot_proof_ms;
+    return FWR_OK;
+}
+
+int fwr_phase_confirm_floors(struct fwr_recipient *r, bool *progress)
+{
+    struct fwr_floors floors = r->floors;
+
+    *progress = true;
+    if (r->manifest.security_version > floors.security_version)
+        floors.security_version = r->manifest.security_version;
+    floors.sequence = r->manifest.sequence;
+    int error = fwr_floors_write(r, &floors);
+    if (error)
+        return error;
+    r->floors = floors;
+    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_ENVELOPE);
+}
+
+int fwr_phase_confirm_envelope(struct fwr_recipient *r, bool *progress)
+{
+    const struct fwr_store *store = r->config.store;
+    int error = store->write(store->ctx, FWR_STORE_ENVELOPE, r->config.slot, r->envelope,
+                             r->envelope_length);
+
+    *progress = true;
+    if (error)
+        return error;
+    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_JOURNAL);
+}
+
+int fwr_phase_confirm_journal(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_journal_remove(r);
+
+    *progress = true;
+    if (error)
+        return error;
+    fwr_recipient_log(
+        r, FWR_LOG_NOTICE,
+        "done: %u blocks repaired, %u fetched, %u copied, %u blank, %u bytes received",
+        (unsigned)r->status.blocks_repaired, (unsigned)r->status.blocks_fetched,
+        (unsigned)r->status.blocks_copied, (unsigned)r->status.blocks_blank,
+        (unsigned)r->status.bytes_received);
+    r->resumed = false;
+    return fwr_phase_finish(r, FWR_OK);
+}
