@@ -58,6 +58,7 @@ AC_DEFUN([FWR_COMPILER_FLAGS], [
         FWR_LDFLAGS="$FWR_LDFLAGS -fsanitize=fuzzer-no-link"
         FWR_FUZZ_LDFLAGS=-fsanitize=fuzzer])
     AM_CONDITIONAL([FUZZING], [test "$enable_fuzzing" != no])
+    AM_CONDITIONAL([INSTRUMENTED], [test "$enable_fuzzing$enable_sanitizers" != nono])
 
     AC_SUBST([FWR_CFLAGS])
     AC_SUBST([FWR_LDFLAGS])
