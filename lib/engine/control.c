@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "fetch.h"
 #include "negotiate.h"
 #include "transfer.h"
 #include "wire/cursor.h"
@@ -272,10 +273,10 @@ static int on_wanted(struct fwr_recipient *r, const struct fwr_caller *caller, c
         return FWR_E_UNKNOWN_TRANSFER;
     out.cookie = request.cookie;
     out.ranges = ranges;
-    uint16_t all = fwr_transfer_wanted(r, UINT16_MAX, &wanted);
+    uint16_t all = fwr_fetch_wanted(r, UINT16_MAX, &wanted);
     size_t room = (capacity - 2) / FWR_WANTED_SIZE;
     for (uint16_t i = request.index; i < all && out.count < room; i++) {
-        fwr_transfer_wanted(r, i, &wanted);
+        fwr_fetch_wanted(r, i, &wanted);
         error = fwr_wanted_encode(&wanted, ranges + out.count * FWR_WANTED_SIZE, FWR_WANTED_SIZE);
         if (error < 0)
             return error;
@@ -299,8 +300,7 @@ static int on_write(struct fwr_recipient *r, const struct fwr_caller *caller, co
     if (!push_is(r, caller, request.transfer))
         return FWR_E_UNKNOWN_TRANSFER;
     out.cookie = request.cookie;
-    out.result =
-        fwr_transfer_write(r, request.object, request.offset, request.data, request.length);
+    out.result = fwr_fetch_write(r, request.object, request.offset, request.data, request.length);
     return fwr_result_reply_encode(&out, reply, capacity);
 }
 

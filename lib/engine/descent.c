@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "transfer.h"
+#include "fetch.h"
 
 #define LEVELS_A_ROUND 2
 #define DENSE_NODES    4    /* this many, and half of the level: take all leaves */

@@ -12,6 +12,7 @@ fwr_sources += \
 	lib/engine/cookie.c lib/engine/cookie.h \
 	lib/engine/descent.c lib/engine/descent.h \
 	lib/engine/engine.h \
+	lib/engine/fetch.c lib/engine/fetch.h \
 	lib/engine/journal.c lib/engine/journal.h \
 	lib/engine/negotiate.c lib/engine/negotiate.h \
 	lib/engine/phase.c lib/engine/phase.h \
@@ -19,6 +20,7 @@ fwr_sources += \
 	lib/engine/policy.c \
 	lib/engine/recipient.c \
 	lib/engine/repair.c lib/engine/repair.h \
+	lib/engine/request.c lib/engine/request.h \
 	lib/engine/report.c \
 	lib/engine/scan.c lib/engine/scan.h \
 	lib/engine/storage.c lib/engine/storage.h \

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "fetch.h"
 #include "transfer.h"
 
 #define ASK_ALL_MAX  8 /* up to this many donors, all are asked */

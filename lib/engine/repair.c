@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "journal.h"
+#include "fetch.h"
 #include "transfer.h"
 
 /* At a slow road a record should not name more than this much waiting. */

@@ -1,114 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transfer: see transfer.h. Every request sits in one table until it is answered, given up or
- * its fetch is gone. Commands are idempotent, so a lost one is simply sent again under a new
- * cookie; an answer to the old cookie then matches nothing and is dropped.
+ * Transfer: see transfer.h. Commands are idempotent, so a lost one is simply sent again under
+ * a new cookie; an answer to the old cookie then matches nothing and is dropped.
  */
 #include "transfer.h"
 
 #include <string.h>
 
-#define FIRST_TIMEOUT_MS 1000 /* before anything was measured */
-#define MIN_TIMEOUT_MS   60   /* a busy single-threaded BMC may need this long */
-#define MAX_TIMEOUT_MS   10000
-#define TRIES_MAX        20   /* of a peer that answers other requests */
-#define SILENCE_MS       3000 /* of a peer that answers nothing: it is gone */
-#define SILENCE_TRIES    5
-#define BUSY_FIRST_MS    1
-#define BUSY_MAX_MS      64
-#define STALL_PERIOD_MS  10000
-#define START_WINDOW     4
-#define PENALTY_MAX      200
-#define FETCH_TRIES_MAX  16
+#include "fetch.h"
+#include "request.h"
+
+#define TRIES_MAX       20   /* of a peer that answers other requests */
+#define SILENCE_MS      3000 /* of a peer that answers nothing: it is gone */
+#define SILENCE_TRIES   5
+#define BUSY_FIRST_MS   1
+#define BUSY_MAX_MS     64
+#define STALL_PERIOD_MS 10000
+#define START_WINDOW    4
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
-}
-
-/* ---- peers ---- */
-
-static uint8_t window_of(const struct fwr_recipient *r, const struct fwr_donor_peer *p)
-{
-    uint8_t window = p->limits.window;
-
-    if (p->transfer_state == FWR_TRANSFER_OPEN && p->window < window)
-        window = p->window;
-    if (p == &r->peers[fwr_push_peer(r)])
-        return 0;
-    if (p->allowed < window)
-        window = p->allowed;
-    return window;
-}
-
-static uint32_t timeout_of(const struct fwr_donor_peer *p)
-{
-    uint32_t ms = FIRST_TIMEOUT_MS;
-
-    if (p->measured)
-        ms = p->round_trip / 8 + p->variation + 1;
-    else if (p->limits.round_trip_ms > 0)
-        ms = p->limits.round_trip_ms * 4;
-    if (ms < MIN_TIMEOUT_MS)
-        ms = MIN_TIMEOUT_MS;
-    return ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : ms;
-}
-
-/* Jacobson's estimator, as in RFC 6298. */
-static void measure(struct fwr_donor_peer *p, uint64_t sample_ms)
-{
-    uint32_t sample = sample_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : (uint32_t)sample_ms;
-
-    if (!p->measured) {
-        p->measured = true;
-        p->round_trip = sample * 8;
-        p->variation = sample * 2;
-        return;
-    }
-    uint32_t mean = p->round_trip / 8;
-    uint32_t error = sample > mean ? sample - mean : mean - sample;
-    p->round_trip += sample;
-    p->round_trip -= mean;
-    p->variation += error;
-    p->variation -= p->variation / 4;
-}
-
-/* ---- the table of requests ---- */
-
-static struct fwr_pending *pending_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
-{
-    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
-        struct fwr_pending *q = &r->pending[i];
-        if (q->state != FWR_PENDING_FREE)
-            continue;
-        memset(q, 0, sizeof(*q));
-        q->state = FWR_PENDING_QUEUED;
-        q->peer = peer;
-        q->purpose = purpose;
-        q->due = r->now;
-        r->peers[peer].in_flight++;
-        return q;
-    }
-    return NULL;
-}
-
-static void pending_free(struct fwr_recipient *r, struct fwr_pending *q)
-{
-    if (q->state == FWR_PENDING_FREE)
-        return;
-    if (q->state == FWR_PENDING_SENT)
-        fwr_cookie_lost(&r->peers[q->peer].cookies, q->cookie, r->now);
-    q->state = FWR_PENDING_FREE;
-    r->peers[q->peer].in_flight--;
-}
-
-static void pending_forget(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
-{
-    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
-        struct fwr_pending *q = &r->pending[i];
-        if (q->peer == peer && (purpose == FWR_NONE || q->purpose == purpose))
-            pending_free(r, q);
-    }
 }
 
 void fwr_transfer_reset(struct fwr_recipient *r)
@@ -133,7 +45,7 @@ void fwr_transfer_reset(struct fwr_recipient *r)
 
 void fwr_transfer_ask(struct fwr_recipient *r, uint8_t peer, uint8_t index)
 {
-    struct fwr_pending *q = pending_new(r, peer, FWR_PURPOSE_ASK);
+    struct fwr_pending *q = fwr_request_new(r, peer, FWR_PURPOSE_ASK);
 
     if (!q)
         return;
@@ -145,7 +57,7 @@ void fwr_transfer_ask(struct fwr_recipient *r, uint8_t peer, uint8_t index)
 void fwr_transfer_accept(struct fwr_recipient *r, uint8_t peer)
 {
     struct fwr_donor_peer *p = &r->peers[peer];
-    struct fwr_pending *q = pending_new(r, peer, FWR_PURPOSE_ACCEPT);
+    struct fwr_pending *q = fwr_request_new(r, peer, FWR_PURPOSE_ACCEPT);
 
     if (!q)
         return;
@@ -166,12 +78,12 @@ void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result)
         struct fwr_donor_peer *p = &r->peers[i];
         bool open = p->transfer_state == FWR_TRANSFER_OPEN;
 
-        pending_forget(r, i, FWR_NONE);
+        fwr_request_forget(r, i, FWR_NONE);
         p->transfer_state = FWR_TRANSFER_NONE;
         p->nonce = 0;
         if (!open || i == fwr_push_peer(r))
             continue;
-        struct fwr_pending *q = pending_new(r, i, FWR_PURPOSE_END);
+        struct fwr_pending *q = fwr_request_new(r, i, FWR_PURPOSE_END);
         if (q) {
             q->command = FWR_CMD_END_TRANSFER;
             q->index = result;
@@ -196,135 +108,10 @@ uint32_t fwr_transfer_rate(const struct fwr_recipient *r)
         const struct fwr_donor_peer *p = &r->peers[i];
         if (p->transfer_state != FWR_TRANSFER_OPEN || !p->measured)
             continue;
-        uint64_t in_window = (uint64_t)p->max_length * window_of(r, p);
+        uint64_t in_window = (uint64_t)p->max_length * fwr_request_window(r, p);
         rate += in_window * 8000 / (p->round_trip + 8);
     }
     return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
-}
-
-/* ---- fetches ---- */
-
-static bool fetch_usable(const struct fwr_recipient *r, const struct fwr_fetch *f, uint8_t peer)
-{
-    (void)f;
-    return r->peers[peer].transfer_state == FWR_TRANSFER_OPEN && r->peers[peer].reach == FWR_OK;
-}
-
-/* The open transfer with the fewest ranges; among equals the one that lied least, then the
- * nearest. The one that failed this fetch comes last. */
-static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetch *f)
-{
-    uint8_t best = FWR_NONE;
-
-    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
-        if (!fetch_usable(r, f, i))
-            continue;
-        if (best == FWR_NONE || best == f->avoid) {
-            best = i;
-            continue;
-        }
-        if (i == f->avoid)
-            continue;
-        const struct fwr_donor_peer *a = &r->peers[i], *b = &r->peers[best];
-        if (a->fetches != b->fetches   ? a->fetches < b->fetches
-            : a->penalty != b->penalty ? a->penalty < b->penalty
-                                       : a->round_trip < b->round_trip)
-            best = i;
-    }
-    return best;
-}
-
-static void fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f)
-{
-    uint8_t peer = fetch_choose(r, f);
-
-    if (peer == FWR_NONE)
-        return;
-    f->source = peer;
-    if (r->peers[peer].fetches++ == 0) {
-        r->peers[peer].rate_since = r->now;
-        r->peers[peer].rate_bytes = 0;
-    }
-}
-
-/* Takes a fetch from its source; what came so far is forgotten. */
-static void fetch_unassign(struct fwr_recipient *r, struct fwr_fetch *f)
-{
-    uint8_t index = (uint8_t)(f - r->fetches);
-
-    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
-        struct fwr_pending *q = &r->pending[i];
-        if (q->state != FWR_PENDING_FREE && q->purpose == FWR_PURPOSE_READ && q->index == index)
-            pending_free(r, q);
-    }
-    if (f->source != FWR_NONE)
-        r->peers[f->source].fetches--;
-    if (f->have > 0 && f->object == FWR_OBJECT_BLOCKS)
-        r->status.blocks_refetched += (f->have + fwr_block_size(r) - 1) / fwr_block_size(r);
-    f->source = FWR_NONE;
-    f->asked = 0;
-    f->have = 0;
-}
-
-uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset, uint32_t length,
-                        uint8_t *buffer, uint8_t source)
-{
-    for (uint8_t i = 0; i < r->fetch_count; i++) {
-        struct fwr_fetch *f = &r->fetches[i];
-        if (f->state != FWR_FETCH_FREE)
-            continue;
-        memset(f, 0, sizeof(*f));
-        f->state = FWR_FETCH_OPEN;
-        f->object = object;
-        f->offset = offset;
-        f->length = length;
-        f->buffer = buffer;
-        f->order = r->fetch_order++;
-        f->avoid = FWR_NONE;
-        f->source = source;
-        if (source == FWR_NONE)
-            fetch_assign(r, f);
-        else
-            r->peers[source].fetches++;
-        return i;
-    }
-    return FWR_NONE;
-}
-
-void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch)
-{
-    struct fwr_fetch *f = &r->fetches[fetch];
-
-    if (f->state == FWR_FETCH_FREE)
-        return;
-    if (f->state == FWR_FETCH_DONE)
-        f->have = 0;
-    fetch_unassign(r, f);
-    f->state = FWR_FETCH_FREE;
-}
-
-bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason)
-{
-    struct fwr_fetch *f = &r->fetches[fetch];
-    uint8_t liar = f->source;
-    struct fwr_donor_peer *p = &r->peers[liar];
-
-    fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)", fwr_peer_name(r, liar),
-                      fwr_error_name(reason), (unsigned)f->offset);
-    if (p->penalty < PENALTY_MAX)
-        p->penalty = (uint8_t)(p->penalty + 20);
-    fetch_unassign(r, f);
-    f->state = FWR_FETCH_OPEN;
-    f->avoid = liar;
-    f->tries++;
-    /* A second lie, or a lie while others can serve: its word is not needed any more. */
-    if (f->tries > 1 || fwr_transfer_count(r) > 1)
-        fwr_transfer_drop(r, liar, FWR_E_DONOR_LIED);
-    if (f->tries >= FETCH_TRIES_MAX)
-        return false;
-    if (f->source == FWR_NONE)
-        fetch_assign(r, f);
-    return true;
 }
 
 void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
@@ -334,7 +121,7 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
     if (p->transfer_state != FWR_TRANSFER_NONE)
         fwr_recipient_log(r, FWR_LOG_NOTICE, "%s dropped: %s", fwr_peer_name(r, peer),
                           fwr_error_text(reason));
-    pending_forget(r, peer, FWR_NONE);
+    fwr_request_forget(r, peer, FWR_NONE);
     p->transfer_state = FWR_TRANSFER_NONE;
     p->nonce = 0;
     p->answer = reason;
@@ -342,10 +129,10 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
         struct fwr_fetch *f = &r->fetches[i];
         if (f->state != FWR_FETCH_OPEN || f->source != peer)
             continue;
-        fetch_unassign(r, f);
+        fwr_fetch_unassign(r, f);
         f->avoid = peer;
         if (f->object != FWR_OBJECT_MANIFEST)
-            fetch_assign(r, f);
+            fwr_fetch_assign(r, f);
     }
 }
 
@@ -420,7 +207,7 @@ static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct 
 
     if (length < 0) {
         fwr_cookie_answered(&p->cookies, cookie);
-        pending_free(r, q);
+        fwr_request_free(r, q);
         return false;
     }
     m->peer = q->peer;
@@ -429,8 +216,8 @@ static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct 
     q->cookie = cookie;
     q->state = FWR_PENDING_SENT;
     q->sent = r->now;
-    uint64_t wait = (uint64_t)timeout_of(p) << (q->tries < 5 ? q->tries : 5);
-    q->due = r->now + min_u64(wait, MAX_TIMEOUT_MS);
+    uint64_t wait = (uint64_t)fwr_request_timeout(p) << (q->tries < 5 ? q->tries : 5);
+    q->due = r->now + min_u64(wait, FWR_TIMEOUT_MAX_MS);
     return true;
 }
 
@@ -444,31 +231,6 @@ static uint32_t slice_max(const struct fwr_donor_peer *p, const struct fwr_fetch
     return max;
 }
 
-/* The oldest fetch that may ask for another slice now. */
-static struct fwr_fetch *next_fetch(struct fwr_recipient *r)
-{
-    struct fwr_fetch *best = NULL;
-
-    for (uint8_t i = 0; i < r->fetch_count; i++) {
-        struct fwr_fetch *f = &r->fetches[i];
-        if (f->state != FWR_FETCH_OPEN || f->asked >= f->length)
-            continue;
-        if (f->source == FWR_NONE)
-            fetch_assign(r, f);
-        if (f->source == FWR_NONE || f->source == fwr_push_peer(r))
-            continue;
-        const struct fwr_donor_peer *p = &r->peers[f->source];
-        /* A manifest's length is known only from its beginning: one slice at a time. */
-        if (f->object == FWR_OBJECT_MANIFEST && f->asked > f->have)
-            continue;
-        if (p->reach != FWR_OK || p->in_flight >= window_of(r, p))
-            continue;
-        if (!best || (int32_t)(f->order - best->order) < 0)
-            best = f;
-    }
-    return best;
-}
-
 bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *message)
 {
     for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
@@ -477,10 +239,10 @@ bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *messag
             r->peers[q->peer].reach == FWR_OK && send_pending(r, q, message))
             return true;
     }
-    struct fwr_fetch *f = next_fetch(r);
+    struct fwr_fetch *f = fwr_fetch_next(r);
     if (!f)
         return false;
-    struct fwr_pending *q = pending_new(r, f->source, FWR_PURPOSE_READ);
+    struct fwr_pending *q = fwr_request_new(r, f->source, FWR_PURPOSE_READ);
     if (!q)
         return false;
     uint32_t length = f->length - f->asked;
@@ -495,21 +257,9 @@ bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *messag
     return send_pending(r, q, message);
 }
 
-static struct fwr_pending *pending_find(struct fwr_recipient *r, uint8_t peer, uint8_t command,
-                                        uint8_t cookie)
-{
-    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
-        struct fwr_pending *q = &r->pending[i];
-        if (q->state == FWR_PENDING_SENT && q->peer == peer && q->command == command &&
-            q->cookie == cookie)
-            return q;
-    }
-    return NULL;
-}
-
 void fwr_transfer_unsent(struct fwr_recipient *r, const struct fwr_outgoing *message, int error)
 {
-    struct fwr_pending *q = pending_find(r, message->peer, message->command, message->data[0]);
+    struct fwr_pending *q = fwr_request_find(r, message->peer, message->command, message->data[0]);
 
     if (q) {
         fwr_cookie_answered(&r->peers[q->peer].cookies, q->cookie);
@@ -588,7 +338,7 @@ static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, co
     } else if (p->answer != FWR_OK) {
         p->answer = FWR_E_NO_OFFER;
     }
-    pending_free(r, q);
+    fwr_request_free(r, q);
 }
 
 static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
@@ -616,50 +366,7 @@ static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
     p->transfer = reply.transfer;
     p->max_length = reply.max_length;
     p->window = reply.window;
-    pending_free(r, q);
-}
-
-/* Manifests say their length themselves; nothing may be larger than the cap. */
-static int manifest_progress(struct fwr_recipient *r, struct fwr_fetch *f)
-{
-    size_t total;
-    int error = fwr_envelope_total(f->buffer, f->have, &total);
-
-    if (error == FWR_E_NO_SPACE)
-        return f->have < r->config.max_envelope ? FWR_OK : FWR_E_ENVELOPE_SIZE;
-    if (error)
-        return error;
-    if (total > r->config.max_envelope)
-        return FWR_E_ENVELOPE_SIZE;
-    f->length = (uint32_t)total;
-    if (f->have > f->length)
-        f->have = f->length;
-    return FWR_OK;
-}
-
-static void fetch_fail(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, int error)
-{
-    if (f->object == FWR_OBJECT_MANIFEST) {
-        fetch_unassign(r, f);
-        f->state = FWR_FETCH_DONE; /* have 0: the judge sees that nothing came */
-        if (r->peers[peer].answer == FWR_OK)
-            r->peers[peer].answer = error;
-        return;
-    }
-    fwr_transfer_drop(r, peer, error);
-}
-
-static void fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
-{
-    if (f->object == FWR_OBJECT_MANIFEST) {
-        int error = manifest_progress(r, f);
-        if (error) {
-            fetch_fail(r, f, peer, error);
-            return;
-        }
-    }
-    if (f->have == f->length)
-        f->state = FWR_FETCH_DONE;
+    fwr_request_free(r, q);
 }
 
 static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
@@ -687,8 +394,8 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
     if (!error && reply.length == 0)
         error = FWR_E_NOT_HELD;
     if (error) {
-        pending_free(r, q);
-        fetch_fail(r, f, peer, error);
+        fwr_request_free(r, q);
+        fwr_fetch_fail(r, f, peer, error);
         return;
     }
     memcpy(f->buffer + q->offset, reply.data, reply.length);
@@ -705,8 +412,8 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
     }
     if (f->object == FWR_OBJECT_MANIFEST)
         f->asked = f->have;
-    pending_free(r, q);
-    fetch_progress(r, f, peer);
+    fwr_request_free(r, q);
+    fwr_fetch_progress(r, f, peer);
 }
 
 void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t command, int error,
@@ -715,7 +422,7 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     struct fwr_pending *q = NULL;
 
     if (length > 0) {
-        q = pending_find(r, peer, command, data[0]);
+        q = fwr_request_find(r, peer, command, data[0]);
     } else if (error) { /* error replies carry no cookie: the oldest of that command */
         for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
             struct fwr_pending *other = &r->pending[i];
@@ -732,7 +439,7 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     p->heard = r->now;
     fwr_cookie_answered(&p->cookies, q->cookie);
     if (q->tries == 0 && !q->busy)
-        measure(p, r->now - q->sent);
+        fwr_request_measure(p, r->now - q->sent);
     if (error != FWR_E_BUSY)
         grow(p);
     switch (q->purpose) {
@@ -746,7 +453,7 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
             on_accept(r, q, error, data, length);
         break;
     case FWR_PURPOSE_END:
-        pending_free(r, q);
+        fwr_request_free(r, q);
         break;
     default:
         on_read(r, q, error, data, length);
@@ -759,7 +466,7 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
 {
     uint8_t peer = q->peer, purpose = q->purpose, index = q->index;
 
-    pending_free(r, q);
+    fwr_request_free(r, q);
     if (purpose == FWR_PURPOSE_END)
         return;
     if (purpose == FWR_PURPOSE_ASK) {
@@ -768,7 +475,7 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
         return;
     }
     if (purpose == FWR_PURPOSE_READ && r->fetches[index].object == FWR_OBJECT_MANIFEST)
-        fetch_fail(r, &r->fetches[index], peer, FWR_E_TIMEOUT);
+        fwr_fetch_fail(r, &r->fetches[index], peer, FWR_E_TIMEOUT);
     else
         fwr_transfer_drop(r, peer, FWR_E_TIMEOUT);
 }
@@ -777,7 +484,7 @@ static void lost(struct fwr_recipient *r, struct fwr_pending *q)
 {
     struct fwr_donor_peer *p = &r->peers[q->peer];
     uint8_t limit = q->purpose == FWR_PURPOSE_END ? 3 : TRIES_MAX;
-    uint64_t silence = 8 * (uint64_t)timeout_of(p);
+    uint64_t silence = 8 * (uint64_t)fwr_request_timeout(p);
 
     if (silence < SILENCE_MS)
         silence = SILENCE_MS;
@@ -841,44 +548,4 @@ void fwr_transfer_timeout(struct fwr_recipient *r)
     }
     for (uint8_t i = 0; i <= r->config.peer_count; i++)
         check_rate(r, i);
-}
-
-/* ---- push ---- */
-
-uint16_t fwr_transfer_wanted(const struct fwr_recipient *r, uint16_t index,
-                             struct fwr_wanted *wanted)
-{
-    uint16_t seen = 0;
-
-    for (uint8_t i = 0; i < r->fetch_count; i++) {
-        const struct fwr_fetch *f = &r->fetches[i];
-        if (f->state != FWR_FETCH_OPEN || f->source != fwr_push_peer(r))
-            continue;
-        if (seen++ == index) {
-            wanted->object = f->object;
-            wanted->offset = f->offset + f->have;
-            wanted->length = f->length - f->have;
-        }
-    }
-    return seen;
-}
-
-uint8_t fwr_transfer_write(struct fwr_recipient *r, uint8_t object, uint32_t offset,
-                           const uint8_t *data, size_t length)
-{
-    uint8_t peer = fwr_push_peer(r);
-
-    for (uint8_t i = 0; i < r->fetch_count; i++) {
-        struct fwr_fetch *f = &r->fetches[i];
-        if (f->state != FWR_FETCH_OPEN || f->source != peer || f->object != object ||
-            offset != f->offset + f->have || length > f->length - f->have)
-            continue;
-        memcpy(f->buffer + f->have, data, length);
-        f->have += (uint32_t)length;
-        r->status.bytes_received += (uint32_t)length;
-        r->peers[peer].rate_bytes += (uint32_t)length;
-        fetch_progress(r, f, peer);
-        return FWR_WRITE_OK;
-    }
-    return FWR_WRITE_NOT_WANTED;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transfer: the recipient's requests on their way, one window for each donor. It owns time-outs,
- * repetition, round trips, slices and who may bring which range; it never looks into the bytes.
+ * Transfer: the recipient's conversation with its donors: asking, accepting, reading in slices,
+ * ending; sending, repeating and giving up. It never looks into the bytes it brings.
  */
 #ifndef FWR_LIB_ENGINE_TRANSFER_H
 #define FWR_LIB_ENGINE_TRANSFER_H
@@ -23,17 +23,6 @@ void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result);
 /* Stops using a peer: its ranges go to others. `reason` is logged and kept as its answer. */
 void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason);
 
-/* Begins a fetch of `length` bytes at `offset` of an object into `buffer`; `source` is a peer
- * or FWR_NONE for whichever transfer has room. Returns its index, or FWR_NONE when all are in
- * use. The fetch is FWR_FETCH_DONE when all bytes are there; free it then. */
-uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset, uint32_t length,
-                        uint8_t *buffer, uint8_t source);
-void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch);
-
-/* The bytes of a finished fetch were wrong: blames its source, and fetches again, from another
- * if there is one. Returns false when nobody is left to ask. */
-bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason);
-
 /* How many transfers are open or about to be. */
 uint8_t fwr_transfer_count(const struct fwr_recipient *r);
 
@@ -46,11 +35,5 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
                            const uint8_t *data, size_t length);
 uint64_t fwr_transfer_next_timeout(const struct fwr_recipient *r);
 void fwr_transfer_timeout(struct fwr_recipient *r);
-
-/* Push: what Get Wanted lists, and what Write Data brings. */
-uint16_t fwr_transfer_wanted(const struct fwr_recipient *r, uint16_t index,
-                             struct fwr_wanted *wanted);
-uint8_t fwr_transfer_write(struct fwr_recipient *r, uint8_t object, uint32_t offset,
-                           const uint8_t *data, size_t length);
 
 #endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fetches: see fetch.h.
+ */
+#include "fetch.h"
+
+#include <string.h>
+
+#include "request.h"
+#include "transfer.h"
+
+#define PENALTY_MAX     200
+#define FETCH_TRIES_MAX 16
+
+static bool fetch_usable(const struct fwr_recipient *r, const struct fwr_fetch *f, uint8_t peer)
+{
+    (void)f;
+    return r->peers[peer].transfer_state == FWR_TRANSFER_OPEN && r->peers[peer].reach == FWR_OK;
+}
+
+/* The open transfer with the fewest ranges; among equals the one that lied least, then the
+ * nearest. The one that failed this fetch comes last. */
+static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetch *f)
+{
+    uint8_t best = FWR_NONE;
+
+    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
+        if (!fetch_usable(r, f, i))
+            continue;
+        if (best == FWR_NONE || best == f->avoid) {
+            best = i;
+            continue;
+        }
+        if (i == f->avoid)
+            continue;
+        const struct fwr_donor_peer *a = &r->peers[i], *b = &r->peers[best];
+        if (a->fetches != b->fetches   ? a->fetches < b->fetches
+            : a->penalty != b->penalty ? a->penalty < b->penalty
+                                       : a->round_trip < b->round_trip)
+            best = i;
+    }
+    return best;
+}
+
+void fwr_fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    uint8_t peer = fetch_choose(r, f);
+
+    if (peer == FWR_NONE)
+        return;
+    f->source = peer;
+    if (r->peers[peer].fetches++ == 0) {
+        r->peers[peer].rate_since = r->now;
+        r->peers[peer].rate_bytes = 0;
+    }
+}
+
+/* Takes a fetch from its source; what came so far is forgotten. */
+void fwr_fetch_unassign(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    uint8_t index = (uint8_t)(f - r->fetches);
+
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state != FWR_PENDING_FREE && q->purpose == FWR_PURPOSE_READ && q->index == index)
+            fwr_request_free(r, q);
+    }
+    if (f->source != FWR_NONE)
+        r->peers[f->source].fetches--;
+    if (f->have > 0 && f->object == FWR_OBJECT_BLOCKS)
+        r->status.blocks_refetched += (f->have + fwr_block_size(r) - 1) / fwr_block_size(r);
+    f->source = FWR_NONE;
+    f->asked = 0;
+    f->have = 0;
+}
+
+uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset, uint32_t length,
+                        uint8_t *buffer, uint8_t source)
+{
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_FREE)
+            continue;
+        memset(f, 0, sizeof(*f));
+        f->state = FWR_FETCH_OPEN;
+        f->object = object;
+        f->offset = offset;
+        f->length = length;
+        f->buffer = buffer;
+        f->order = r->fetch_order++;
+        f->avoid = FWR_NONE;
+        f->source = source;
+        if (source == FWR_NONE)
+            fwr_fetch_assign(r, f);
+        else
+            r->peers[source].fetches++;
+        return i;
+    }
+    return FWR_NONE;
+}
+
+void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch)
+{
+    struct fwr_fetch *f = &r->fetches[fetch];
+
+    if (f->state == FWR_FETCH_FREE)
+        return;
+    if (f->state == FWR_FETCH_DONE)
+        f->have = 0;
+    fwr_fetch_unassign(r, f);
+    f->state = FWR_FETCH_FREE;
+}
+
+bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason)
+{
+    struct fwr_fetch *f = &r->fetches[fetch];
+    uint8_t liar = f->source;
+    struct fwr_donor_peer *p = &r->peers[liar];
+
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)", fwr_peer_name(r, liar),
+                      fwr_error_name(reason), (unsigned)f->offset);
+    if (p->penalty < PENALTY_MAX)
+        p->penalty = (uint8_t)(p->penalty + 20);
+    fwr_fetch_unassign(r, f);
+    f->state = FWR_FETCH_OPEN;
+    f->avoid = liar;
+    f->tries++;
+    /* A second lie, or a lie while others can serve: its word is not needed any more. */
+    if (f->tries > 1 || fwr_transfer_count(r) > 1)
+        fwr_transfer_drop(r, liar, FWR_E_DONOR_LIED);
+    if (f->tries >= FETCH_TRIES_MAX)
+        return false;
+    if (f->source == FWR_NONE)
+        fwr_fetch_assign(r, f);
+    return true;
+}
+
+/* The oldest fetch that may ask for another slice now. */
+struct fwr_fetch *fwr_fetch_next(struct fwr_recipient *r)
+{
+    struct fwr_fetch *best = NULL;
+
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->asked >= f->length)
+            continue;
+        if (f->source == FWR_NONE)
+            fwr_fetch_assign(r, f);
+        if (f->source == FWR_NONE || f->source == fwr_push_peer(r))
+            continue;
+        const struct fwr_donor_peer *p = &r->peers[f->source];
+        /* A manifest's length is known only from its beginning: one slice at a time. */
+        if (f->object == FWR_OBJECT_MANIFEST && f->asked > f->have)
+            continue;
+        if (p->reach != FWR_OK || p->in_flight >= fwr_request_window(r, p))
+            continue;
+        if (!best || (int32_t)(f->order - best->order) < 0)
+            best = f;
+    }
+    return best;
+}
+
+/* Manifests say their length themselves; nothing may be larger than the cap. */
+static int manifest_progress(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    size_t total;
+    int error = fwr_envelope_total(f->buffer, f->have, &total);
+
+    if (error == FWR_E_NO_SPACE)
+        return f->have < r->config.max_envelope ? FWR_OK : FWR_E_ENVELOPE_SIZE;
+    if (error)
+        return error;
+    if (total > r->config.max_envelope)
+        return FWR_E_ENVELOPE_SIZE;
+    f->length = (uint32_t)total;
+    if (f->have > f->length)
+        f->have = f->length;
+    return FWR_OK;
+}
+
+void fwr_fetch_fail(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, int error)
+{
+    if (f->object == FWR_OBJECT_MANIFEST) {
+        fwr_fetch_unassign(r, f);
+        f->state = FWR_FETCH_DONE; /* have 0: the judge sees that nothing came */
+        if (r->peers[peer].answer == FWR_OK)
+            r->peers[peer].answer = error;
+        return;
+    }
+    fwr_transfer_drop(r, peer, error);
+}
+
+void fwr_fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
+{
+    if (f->object == FWR_OBJECT_MANIFEST) {
+        int error = manifest_progress(r, f);
+        if (error) {
+            fwr_fetch_fail(r, f, peer, error);
+            return;
+        }
+    }
+    if (f->have == f->length)
+        f->state = FWR_FETCH_DONE;
+}
+
+uint16_t fwr_fetch_wanted(const struct fwr_recipient *r, uint16_t index, struct fwr_wanted *wanted)
+{
+    uint16_t seen = 0;
+
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        const struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->source != fwr_push_peer(r))
+            continue;
+        if (seen++ == index) {
+            wanted->object = f->object;
+            wanted->offset = f->offset + f->have;
+            wanted->length = f->length - f->have;
+        }
+    }
+    return seen;
+}
+
+uint8_t fwr_fetch_write(struct fwr_recipient *r, uint8_t object, uint32_t offset,
+                        const uint8_t *data, size_t length)
+{
+    uint8_t peer = fwr_push_peer(r);
+
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->source != peer || f->object != object ||
+            offset != f->offset + f->have || length > f->length - f->have)
+            continue;
+        memcpy(f->buffer + f->have, data, length);
+        f->have += (uint32_t)length;
+        r->status.bytes_received += (uint32_t)length;
+        r->peers[peer].rate_bytes += (uint32_t)length;
+        fwr_fetch_progress(r, f, peer);
+        return FWR_WRITE_OK;
+    }
+    return FWR_WRITE_NOT_WANTED;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests: see request.h.
+ */
+#include "request.h"
+
+#include <string.h>
+
+#define FIRST_TIMEOUT_MS 1000 /* before anything was measured */
+#define MIN_TIMEOUT_MS   60   /* a busy single-threaded BMC may need this long */
+
+uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor_peer *p)
+{
+    uint8_t window = p->limits.window;
+
+    if (p->transfer_state == FWR_TRANSFER_OPEN && p->window < window)
+        window = p->window;
+    if (p == &r->peers[fwr_push_peer(r)])
+        return 0;
+    if (p->allowed < window)
+        window = p->allowed;
+    return window;
+}
+
+uint32_t fwr_request_timeout(const struct fwr_donor_peer *p)
+{
+    uint32_t ms = FIRST_TIMEOUT_MS;
+
+    if (p->measured)
+        ms = p->round_trip / 8 + p->variation + 1;
+    else if (p->limits.round_trip_ms > 0)
+        ms = p->limits.round_trip_ms * 4;
+    if (ms < MIN_TIMEOUT_MS)
+        ms = MIN_TIMEOUT_MS;
+    return ms > FWR_TIMEOUT_MAX_MS ? FWR_TIMEOUT_MAX_MS : ms;
+}
+
+/* Jacobson's estimator, as in RFC 6298. */
+void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms)
+{
+    uint32_t sample = sample_ms > FWR_TIMEOUT_MAX_MS ? FWR_TIMEOUT_MAX_MS : (uint32_t)sample_ms;
+
+    if (!p->measured) {
+        p->measured = true;
+        p->round_trip = sample * 8;
+        p->variation = sample * 2;
+        return;
+    }
+    uint32_t mean = p->round_trip / 8;
+    uint32_t error = sample > mean ? sample - mean : mean - sample;
+    p->round_trip += sample;
+    p->round_trip -= mean;
+    p->variation += error;
+    p->variation -= p->variation / 4;
+}
+
+struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state != FWR_PENDING_FREE)
+            continue;
+        memset(q, 0, sizeof(*q));
+        q->state = FWR_PENDING_QUEUED;
+        q->peer = peer;
+        q->purpose = purpose;
+        q->due = r->now;
+        r->peers[peer].in_flight++;
+        return q;
+    }
+    return NULL;
+}
+
+void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    if (q->state == FWR_PENDING_FREE)
+        return;
+    if (q->state == FWR_PENDING_SENT)
+        fwr_cookie_lost(&r->peers[q->peer].cookies, q->cookie, r->now);
+    q->state = FWR_PENDING_FREE;
+    r->peers[q->peer].in_flight--;
+}
+
+void fwr_request_forget(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->peer == peer && (purpose == FWR_NONE || q->purpose == purpose))
+            fwr_request_free(r, q);
+    }
+}
+
+struct fwr_pending *fwr_request_find(struct fwr_recipient *r, uint8_t peer, uint8_t command,
+                                     uint8_t cookie)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
+        struct fwr_pending *q = &r->pending[i];
+        if (q->state == FWR_PENDING_SENT && q->peer == peer && q->command == command &&
+            q->cookie == cookie)
+            return q;
+    }
+    return NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests: the table of requests on their way, and what is known of the roads they take:
+ * windows, round trips, time-outs. Used by transfer.c and fetch.c.
+ */
+#ifndef FWR_LIB_ENGINE_REQUEST_H
+#define FWR_LIB_ENGINE_REQUEST_H
+
+#include "engine.h"
+
+#define FWR_TIMEOUT_MAX_MS 10000
+
+/* A new request to a peer, queued to be sent now; NULL when the table is full. */
+struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose);
+void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q);
+
+/* Forgets all of a peer's requests of one purpose, or of every purpose with FWR_NONE. */
+void fwr_request_forget(struct fwr_recipient *r, uint8_t peer, uint8_t purpose);
+
+/* The request that a reply answers, or NULL. */
+struct fwr_pending *fwr_request_find(struct fwr_recipient *r, uint8_t peer, uint8_t command,
+                                     uint8_t cookie);
+
+/* How many requests a peer may have on their way: what road, donor and congestion allow. */
+uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor_peer *p);
+
+/* How long an answer is waited for, ms; and one measured round trip to learn from. */
+uint32_t fwr_request_timeout(const struct fwr_donor_peer *p);
+void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms);
+
+#endif
