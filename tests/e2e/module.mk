@@ -13,3 +13,12 @@ if TOOLS
 check_scripts += tests/e2e/sim_recover tests/e2e/demo
 endif
 endif
+if OPENIPMI
+if RECIPIENT
+check_PROGRAMS += tests/e2e/openipmi_recover
+tests_e2e_openipmi_recover_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS)
+tests_e2e_openipmi_recover_LDADD = libfwrecover-openipmi.la libfwrecover.la $(OPENIPMI_LIBS)
+check_scripts += tests/e2e/openipmi_adapter
+EXTRA_DIST += tests/e2e/openipmi.supp
+endif
+endif

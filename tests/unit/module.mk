@@ -30,3 +30,11 @@ tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c tests/unit/vectors
 if RECIPIENT
 unit_tests += tests/unit/test_cookie
 endif
+if OPENIPMI
+if RECIPIENT
+unit_tests += tests/unit/test_openipmi
+tests_unit_test_openipmi_SOURCES = tests/unit/test_openipmi.c oem-cmds/openipmi.c
+tests_unit_test_openipmi_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS)
+tests_unit_test_openipmi_LDADD = $(LDADD) $(OPENIPMI_LIBS)
+endif
+endif
