@@ -12,6 +12,7 @@
 #include "tools/image.h"
 #include "tools/key.h"
 #include "tools/options.h"
+#include "tools/recover.h"
 #include "tools/say.h"
 #include "tools/serve.h"
 #include "tools/trust.h"
@@ -24,6 +25,9 @@ int main(int argc, char **argv)
         {"image", "describe, sign, check and compare images", tool_image},
 #if FWR_DONOR
         {"serve", "give images away", tool_serve},
+#endif
+#if FWR_RECIPIENT
+        {"recover", "repair a flash file from donors", tool_recover},
 #endif
         {NULL, NULL, NULL},
     };

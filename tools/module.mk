@@ -15,6 +15,10 @@ fwrecover_SOURCES = tools/fwrecover.c \
 	tools/signing.c tools/signing.h \
 	tools/trust.c tools/trust.h
 fwrecover_SOURCES += tools/net.c tools/net.h tools/secrets.c tools/secrets.h
+fwrecover_SOURCES += tools/progress.c tools/progress.h tools/road.c tools/road.h
+if RECIPIENT
+fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors.h
+endif
 if DONOR
 fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c tools/listener.h
 endif

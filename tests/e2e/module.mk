@@ -3,7 +3,7 @@ check_PROGRAMS += tests/e2e/rmcp_ask tests/e2e/rmcp_respond
 check_scripts += tests/e2e/rmcp_interop
 EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
-check_scripts += tests/e2e/tool_image tests/e2e/tool_serve
+check_scripts += tests/e2e/tool_image tests/e2e/tool_recover tests/e2e/tool_serve
 endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media

@@ -42,10 +42,14 @@ need_donor() {
     fwrecover --help | grep -q '^  serve ' || skip "the donor role is not part of this build"
 }
 
+need_recipient() {
+    fwrecover --help | grep -q '^  recover ' || skip "the recipient role is not part of this build"
+}
+
 # The real OVMF flash in two versions, signed by a trusted key and by a stranger's.
 make_fixture() {
     local create=(image create --component 8be4df61-93ca-11d2-aa0d-00e098032b8c
-        --manufacturer 32473 --product 7 --preserve 0:0x84000)
+        --manufacturer 32473 --product 7 --preserve 0:0x84000 --boot 0x3f0000:64k)
     cat $OVMF/OVMF_VARS_4M.fd $OVMF/OVMF_CODE_4M.fd > bios.bin
     cat $OVMF/OVMF_VARS_4M.fd $OVMF/OVMF_CODE_4M.secboot.fd > newer.bin
     head -c 65536 bios.bin > small.bin

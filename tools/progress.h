@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Showing how far a recovery has come, on standard error: a bar that is drawn over on a terminal,
+ * else a line for each step. Called by `recover` and `status --watch`.
+ */
+#ifndef FWR_TOOLS_PROGRESS_H
+#define FWR_TOOLS_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <fwrecover/command.h>
+
+struct tool_progress {
+    bool terminal;
+    bool drawn; /* a bar stands on the last line */
+    int state;
+    int percent;
+    uint32_t fetched;
+};
+
+void tool_progress_init(struct tool_progress *progress);
+
+/* Shows the state if it has changed visibly. */
+void tool_progress_show(struct tool_progress *progress, const struct fwr_get_status_reply *status);
+
+/* Wipes the bar, so that other text may follow. */
+void tool_progress_clear(struct tool_progress *progress);
+
+/* A run's status page as a closing table, or as JSON. */
+void tool_progress_table(const struct fwr_status_page *page);
+struct json_object;
+struct json_object *tool_progress_json(const struct fwr_status_page *page);
+
+#endif
