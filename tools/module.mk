@@ -23,4 +23,4 @@ if DONOR
 fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c tools/listener.h
 endif
 fwrecover_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS) $(CONFUSE_CFLAGS)
-fwrecover_LDADD = libfwrecover-all.la $(CRYPTO_LIBS) $(JSON_C_LIBS) $(CONFUSE_LIBS)
+fwrecover_LDADD = libfwrecover.la $(CRYPTO_LIBS) $(JSON_C_LIBS) $(CONFUSE_LIBS)
