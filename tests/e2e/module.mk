@@ -10,7 +10,7 @@ check_scripts += tests/e2e/media
 EXTRA_DIST += tests/e2e/lab.py
 if OPENIPMI
 if TOOLS
-check_scripts += tests/e2e/sim_recover tests/e2e/demo
+check_scripts += tests/e2e/sim_recover tests/e2e/demo tests/e2e/readme
 endif
 endif
 if OPENIPMI
