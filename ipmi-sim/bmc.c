@@ -80,8 +80,10 @@ static int load_trust(struct sim_bmc *bmc)
 
     if (error == FWR_OK)
         return fwr_trust_decode(bytes, length, &bmc->trust_set);
-    if (error != FWR_E_NOT_FOUND || bmc->config.trust == NULL)
+    if (error != FWR_E_NOT_FOUND)
         return error;
+    if (bmc->config.trust == NULL)
+        return FWR_E_UNPROVISIONED;
     error = sim_file_read(bmc->config.trust, false, bytes, sizeof(bytes), &length);
     if (error == FWR_OK)
         error = fwr_trust_decode(bytes, length, &bmc->trust_set);
@@ -90,7 +92,7 @@ static int load_trust(struct sim_bmc *bmc)
     if (error == FWR_OK)
         sim_bmc_log(bmc, "provisioned: trust set, generation %u, from %s",
                     (unsigned)bmc->trust_set.generation, bmc->config.trust);
-    return error == FWR_E_NOT_FOUND ? FWR_E_IO : error; /* a missing file is no empty store */
+    return error;
 }
 
 /* The envelope of what the flash should hold: into the store, when it is right and the store has
@@ -137,7 +139,7 @@ static bool open_store(struct sim_bmc *bmc)
     error = load_trust(bmc);
     if (error == FWR_OK)
         bmc->trust = &bmc->trust_set;
-    else if (error == FWR_E_NOT_FOUND)
+    else if (error == FWR_E_UNPROVISIONED)
         sim_bmc_log(bmc, "unprovisioned: no trust set in %s, nothing can be believed yet", path);
     else
         return refuse(bmc, "trust set", bmc->config.trust != NULL ? bmc->config.trust : path,

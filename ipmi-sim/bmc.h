@@ -58,9 +58,9 @@ struct sim_bmc {
     /* The work. */
     ipmi_timer_t *timer;
     uint64_t next_scan;
-    uint8_t last_state; /* enum fwr_state */
-    bool yielded;       /* the donor does without the flash that is being repaired */
-    bool ready;         /* the loop may call us */
+    uint32_t judged_run; /* the last run whose end led to what it had to */
+    bool yielded;        /* the donor does without the flash that is being repaired */
+    bool ready;          /* the loop may call us */
 };
 
 /* Builds everything; false after a complaint on standard error and in the log. */

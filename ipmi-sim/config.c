@@ -166,12 +166,12 @@ static const struct number_rule {
 
 /* ---- complaints ---- */
 
+/* The file being read: libconfuse tells its name only outside sections. */
+static const char *reading;
+
 static void complain(cfg_t *cfg, const char *format, va_list arguments)
 {
-    if (cfg != NULL && cfg->filename != NULL)
-        fprintf(stderr, "fwrecover_sim: %s:%d: ", cfg->filename, cfg->line);
-    else
-        fputs("fwrecover_sim: ", stderr);
+    fprintf(stderr, "fwrecover_sim: %s:%d: ", reading, cfg->line);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
 }
@@ -604,6 +604,7 @@ bool sim_config_read(struct sim_config *config, const char *path)
         return false;
     cfg_set_error_function(cfg, complain);
     set_checks(cfg);
+    reading = path;
     result = cfg_parse(cfg, path);
     if (result == CFG_FILE_ERROR)
         fprintf(stderr, "fwrecover_sim: %s: %s\n", path, strerror(errno));

@@ -132,16 +132,18 @@ static void look_after(struct sim_bmc *bmc, uint64_t now)
         return;
     fwr_recipient_status(bmc->recipient, &status);
     share_flash(bmc, status.state);
-    if (at_rest(status.state) && !at_rest(bmc->last_state) && asks_for_repair(&status) &&
-        bmc->config.repair_when_damaged)
+    if (!at_rest(status.state))
+        return;
+    if (status.run != bmc->judged_run && asks_for_repair(&status) &&
+        bmc->config.repair_when_damaged) {
         fwr_recipient_start(bmc->recipient, now, FWR_START_REPAIR, 0);
-    else if (at_rest(status.state) && now >= bmc->next_scan) {
+    } else if (now >= bmc->next_scan) {
         fwr_recipient_start(bmc->recipient, now, FWR_START_CHECK, 0);
         bmc->next_scan = bmc->config.scan_interval > 0
                              ? now + (uint64_t)bmc->config.scan_interval * 1000
                              : FWR_NEVER;
     }
-    bmc->last_state = status.state;
+    bmc->judged_run = status.run;
 }
 
 /* ---- the loop's slices ---- */

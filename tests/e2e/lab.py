@@ -130,9 +130,10 @@ class Bmc:
         path = self.path("bmc.log")
         return read(path).decode() if os.path.exists(path) else ""
 
-    def configure(self, text):
-        """Writes the three files of a simulator; `text` is added to the module's."""
-        write(self.path("board.conf"), f"""
+    def configure(self, text, whole=False):
+        """Writes the three files of a simulator; `text` is added to the module's, or is all
+        of it."""
+        write(self.path("board.conf"), text if whole else f"""
 component {{
     uuid = "{COMPONENT}"
     manufacturer = 4753
@@ -211,6 +212,14 @@ donor "{other.name}" {{
             self.process.send_signal(signal.SIGKILL)
         if self.process:
             self.process.wait()
+
+    def ended(self, seconds):
+        """The exit status of a simulator that ends by itself; 0 if it goes on."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return 0
 
     def quit(self):
         """The orderly end; gives the exit status."""
