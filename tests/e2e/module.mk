@@ -7,10 +7,12 @@ check_scripts += tests/e2e/tool_image tests/e2e/tool_recover tests/e2e/tool_serv
 endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media
-EXTRA_DIST += tests/e2e/lab.py
+EXTRA_DIST += tests/e2e/lab.py tests/e2e/lanserv.supp
 if OPENIPMI
 if TOOLS
-check_scripts += tests/e2e/sim_recover tests/e2e/demo tests/e2e/readme
+check_scripts += tests/e2e/demo tests/e2e/readme
+check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
+	tests/e2e/sim_latency tests/e2e/sim_memory
 endif
 endif
 if OPENIPMI
