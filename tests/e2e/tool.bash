@@ -79,6 +79,7 @@ wait_for() { # file expression
 background() {
     local name=$1
     shift
+    rm -f "$name.out" "$name.err" # so that nobody reads those of an earlier NAME
     # shellcheck disable=SC2086 # a runner may have arguments
     (exec ${TOOL_RUNNER-} "$builddir/fwrecover" "$@") > "$name.out" 2> "$name.err" &
     pid=$!
