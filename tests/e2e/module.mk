@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+if DONOR
 check_PROGRAMS += tests/e2e/rmcp_ask tests/e2e/rmcp_respond
 check_scripts += tests/e2e/rmcp_interop
+endif
 EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
 check_scripts += tests/e2e/tool_image tests/e2e/tool_recover tests/e2e/tool_serve

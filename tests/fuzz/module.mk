@@ -3,7 +3,10 @@
 # CC=clang. `make check` gives each a fixed number of runs from a fixed seed; `make fuzz
 # FUZZ_SECONDS=n` gives each n seconds, and keeps what it learned in fuzz-corpus/.
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
-	tests/fuzz/fuzz_rmcp tests/fuzz/fuzz_trust
+	tests/fuzz/fuzz_trust
+if DONOR
+fuzz_targets += tests/fuzz/fuzz_rmcp
+endif
 fuzz_ldflags = $(AM_LDFLAGS) $(FWR_FUZZ_LDFLAGS)
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_envelope_LDFLAGS = $(fuzz_ldflags)

@@ -8,7 +8,10 @@ unit_tests += tests/unit/test_crc32 tests/unit/test_platform tests/unit/test_fla
 unit_tests += tests/unit/test_command
 tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/vectors.c \
 	tests/unit/vectors.h
-unit_tests += tests/unit/test_rmcp_handshake tests/unit/test_rmcp_responder tests/unit/test_rmcp_initiator tests/unit/test_rmcp_session
+if DONOR
+unit_tests += tests/unit/test_rmcp_handshake tests/unit/test_rmcp_initiator \
+	tests/unit/test_rmcp_responder tests/unit/test_rmcp_session
+endif
 EXTRA_DIST += tests/unit/rmcp_pair.h
 EXTRA_DIST += tests/unit/given_image.h
 unit_tests += tests/unit/test_dispatch
