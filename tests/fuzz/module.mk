@@ -5,10 +5,11 @@
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_trust
 if DONOR
-fuzz_targets += tests/fuzz/fuzz_rmcp
+fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp
 endif
 fuzz_ldflags = $(AM_LDFLAGS) $(FWR_FUZZ_LDFLAGS)
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_donor_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_envelope_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_rmcp_LDFLAGS = $(fuzz_ldflags)
