@@ -372,7 +372,7 @@ static int index_of(const char *const *names, const char *value)
 {
     int i = 0;
 
-    while (strcmp(names[i], value) != 0)
+    while (names[i] != NULL && strcmp(names[i], value) != 0)
         i++;
     return i;
 }

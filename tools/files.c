@@ -81,7 +81,7 @@ static int check_secret(const struct tool_file *file)
 
 int tool_file_read(const char *path, size_t max, bool secret, struct tool_bytes *bytes)
 {
-    struct tool_file file;
+    struct tool_file file = {.fd = -1};
     int status = tool_file_open(&file, path);
 
     bytes->data = NULL;
@@ -99,7 +99,7 @@ int tool_file_read(const char *path, size_t max, bool secret, struct tool_bytes 
         status = bytes->data != NULL ? tool_file_at(&file, 0, bytes->data, bytes->length)
                                      : tool_error(FWR_E_MEMORY, path, NULL);
     }
-    if (status == TOOL_OK)
+    if (status == TOOL_OK && bytes->data != NULL)
         bytes->data[bytes->length] = '\0';
     else
         tool_bytes_free(bytes);

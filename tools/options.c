@@ -85,7 +85,7 @@ static void fill_tables(const struct tool_option *options, struct option *names,
     char *letter = letters;
 
     *letter++ = ':';
-    for (; options[count].name != NULL && count < OPTIONS_MAX; count++) {
+    for (; count < OPTIONS_MAX && options[count].name != NULL; count++) {
         names[count].name = options[count].name;
         names[count].has_arg = options[count].kind == TOOL_FLAG ? no_argument : required_argument;
         names[count].flag = NULL;

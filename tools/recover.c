@@ -209,9 +209,9 @@ static int guard_mode(const char *name, uint8_t *mode)
 {
     static const char *const names[] = {"always", "update", "never"};
 
-    for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0) {
-            *mode = i;
+            *mode = (uint8_t)i;
             return TOOL_OK;
         }
     }

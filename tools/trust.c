@@ -238,7 +238,7 @@ static int run_show(int argc, char **argv)
     };
     const struct tool_usage_text usage = {"trust show", "FILE", "Shows a trust set.",
                                           options,      1,      1};
-    struct fwr_trust trust;
+    struct fwr_trust trust = {0};
     char **files;
     unsigned count;
     int status;

@@ -21,48 +21,48 @@ enum fwr_error {
     FWR_OK = 0,
 
     /* Messages and calls */
-    FWR_E_ARGUMENT = -1,         /* the caller broke the function's contract */
-    FWR_E_NO_SPACE = -2,         /* the caller's buffer or storage is too small */
-    FWR_E_MALFORMED = -3,        /* a message or record does not follow its format */
-    FWR_E_LENGTH = -4,           /* a request has the wrong length */
-    FWR_E_UNSUPPORTED = -5,      /* a known request that this build or role does not serve */
-    FWR_E_STATE = -6,            /* right request, wrong moment */
-    FWR_E_BUSY = -7,             /* try again later */
-    FWR_E_PRIVILEGE = -8,        /* the session may not do this */
-    FWR_E_UNKNOWN_COMMAND = -9,  /* no such command, or not our IANA number */
-    FWR_E_UNKNOWN_SLOT = -10,    /* no such component slot here */
+    FWR_E_ARGUMENT = -1,          /* the caller broke the function's contract */
+    FWR_E_NO_SPACE = -2,          /* the caller's buffer or storage is too small */
+    FWR_E_MALFORMED = -3,         /* a message or record does not follow its format */
+    FWR_E_LENGTH = -4,            /* a request has the wrong length */
+    FWR_E_UNSUPPORTED = -5,       /* a known request that this build or role does not serve */
+    FWR_E_STATE = -6,             /* right request, wrong moment */
+    FWR_E_BUSY = -7,              /* try again later */
+    FWR_E_PRIVILEGE = -8,         /* the session may not do this */
+    FWR_E_UNKNOWN_COMMAND = -9,   /* no such command, or not our IANA number */
+    FWR_E_UNKNOWN_SLOT = -10,     /* no such component slot here */
     FWR_E_UNKNOWN_TRANSFER = -11, /* transfer id not alive for this peer */
-    FWR_E_NOT_HELD = -12,        /* the donor no longer has these bytes intact */
-    FWR_E_RANGE = -13,           /* offset or length outside the object */
-    FWR_E_STALE = -14,           /* older run or generation than the one in force */
-    FWR_E_NOT_FOUND = -15,       /* no such image, key or record */
+    FWR_E_NOT_HELD = -12,         /* the donor no longer has these bytes intact */
+    FWR_E_RANGE = -13,            /* offset or length outside the object */
+    FWR_E_STALE = -14,            /* older run or generation than the one in force */
+    FWR_E_NOT_FOUND = -15,        /* no such image, key or record */
 
     /* Envelope, manifest, trust */
-    FWR_E_ENVELOPE = -20,        /* not an envelope, or its lengths do not add up */
-    FWR_E_ENVELOPE_SIZE = -21,   /* larger than the reader's cap */
-    FWR_E_SIGNATURE = -22,       /* a known key's signature does not verify */
-    FWR_E_UNTRUSTED = -23,       /* too few trusted keys have signed */
-    FWR_E_MANIFEST = -24,        /* not canonical, or a required field is missing */
-    FWR_E_CRITICAL_TAG = -25,    /* a critical field that this version does not know */
-    FWR_E_REGION_MAP = -26,      /* the region map is not a legal cover of the chip */
-    FWR_E_COMPONENT = -27,       /* image for another component */
-    FWR_E_BOARD = -28,           /* image for another manufacturer or product */
+    FWR_E_ENVELOPE = -20,          /* not an envelope, or its lengths do not add up */
+    FWR_E_ENVELOPE_SIZE = -21,     /* larger than the reader's cap */
+    FWR_E_SIGNATURE = -22,         /* a known key's signature does not verify */
+    FWR_E_UNTRUSTED = -23,         /* too few trusted keys have signed */
+    FWR_E_MANIFEST = -24,          /* not canonical, or a required field is missing */
+    FWR_E_CRITICAL_TAG = -25,      /* a critical field that this version does not know */
+    FWR_E_REGION_MAP = -26,        /* the region map is not a legal cover of the chip */
+    FWR_E_COMPONENT = -27,         /* image for another component */
+    FWR_E_BOARD = -28,             /* image for another manufacturer or product */
     FWR_E_HARDWARE_REVISION = -29, /* hardware revision outside the image's range */
-    FWR_E_FLASH_SIZE = -30,      /* image for a chip of another size */
-    FWR_E_GEOMETRY = -31,        /* an erase unit would mix written and preserved bytes */
-    FWR_E_LOCAL_MAP = -32,       /* conflicts with what this board preserves */
-    FWR_E_BELOW_FLOOR = -33,     /* security version below the floor: rollback refused */
-    FWR_E_BELOW_POLICY = -34,    /* sequence below the policy's minimum, or not the pinned one */
-    FWR_E_KEY = -35,             /* a key cannot be read or is too weak */
-    FWR_E_UNPROVISIONED = -36,   /* no trust set: nothing can be believed yet */
-    FWR_E_ALGORITHM = -37,       /* algorithm not available in this build */
-    FWR_E_REVOKED = -38,         /* signed by a revoked key */
-    FWR_E_TRUST_SET = -39,       /* the trust set is malformed */
+    FWR_E_FLASH_SIZE = -30,        /* image for a chip of another size */
+    FWR_E_GEOMETRY = -31,          /* an erase unit would mix written and preserved bytes */
+    FWR_E_LOCAL_MAP = -32,         /* conflicts with what this board preserves */
+    FWR_E_BELOW_FLOOR = -33,       /* security version below the floor: rollback refused */
+    FWR_E_BELOW_POLICY = -34,      /* sequence below the policy's minimum, or not the pinned one */
+    FWR_E_KEY = -35,               /* a key cannot be read or is too weak */
+    FWR_E_UNPROVISIONED = -36,     /* no trust set: nothing can be believed yet */
+    FWR_E_ALGORITHM = -37,         /* algorithm not available in this build */
+    FWR_E_REVOKED = -38,           /* signed by a revoked key */
+    FWR_E_TRUST_SET = -39,         /* the trust set is malformed */
 
     /* Tree and blocks */
-    FWR_E_TREE_NODE = -40,       /* a tree node does not hash to its parent */
-    FWR_E_BLOCK_HASH = -41,      /* a block does not hash to its leaf */
-    FWR_E_ROOT = -42,            /* the flash does not hash to the signed root */
+    FWR_E_TREE_NODE = -40,  /* a tree node does not hash to its parent */
+    FWR_E_BLOCK_HASH = -41, /* a block does not hash to its leaf */
+    FWR_E_ROOT = -42,       /* the flash does not hash to the signed root */
 
     /* Flash */
     FWR_E_FLASH_READ = -50,
@@ -77,45 +77,45 @@ enum fwr_error {
     FWR_E_STORE_IO = -60,
     FWR_E_STORE_FULL = -61,
     FWR_E_STORE_READ_ONLY = -62,
-    FWR_E_STORE_CORRUPT = -63,   /* both copies of a record are damaged */
-    FWR_E_STORE_VERSION = -64,   /* written by a newer version: refused, not guessed */
+    FWR_E_STORE_CORRUPT = -63, /* both copies of a record are damaged */
+    FWR_E_STORE_VERSION = -64, /* written by a newer version: refused, not guessed */
 
     /* Host */
     FWR_E_HOST_HOLD = -70,
     FWR_E_HOST_BUS = -71,
     FWR_E_HOST_RELEASE = -72,
-    FWR_E_BOOT_PROOF = -73,      /* the host did not prove its boot in time */
+    FWR_E_BOOT_PROOF = -73, /* the host did not prove its boot in time */
 
     /* Negotiation and transfer */
-    FWR_E_NO_DONOR = -80,        /* no configured donor answered */
-    FWR_E_NO_OFFER = -81,        /* donors answered, none has an image for us */
-    FWR_E_NO_COMPATIBLE = -82,   /* images were offered, none passed the checks */
-    FWR_E_DONORS_BUSY = -83,     /* every suitable donor is at its limit */
-    FWR_E_DONORS_LOST = -84,     /* every suitable donor failed in mid-transfer */
+    FWR_E_NO_DONOR = -80,      /* no configured donor answered */
+    FWR_E_NO_OFFER = -81,      /* donors answered, none has an image for us */
+    FWR_E_NO_COMPATIBLE = -82, /* images were offered, none passed the checks */
+    FWR_E_DONORS_BUSY = -83,   /* every suitable donor is at its limit */
+    FWR_E_DONORS_LOST = -84,   /* every suitable donor failed in mid-transfer */
     FWR_E_TIMEOUT = -85,
-    FWR_E_DONOR_STALLED = -86,   /* below the minimum rate */
-    FWR_E_DONOR_LIED = -87,      /* sent bytes that do not hash to what was signed */
-    FWR_E_ABORTED = -88,         /* stopped by an operator */
-    FWR_E_PEER = -89,            /* the peer failed for a reason of its own */
+    FWR_E_DONOR_STALLED = -86, /* below the minimum rate */
+    FWR_E_DONOR_LIED = -87,    /* sent bytes that do not hash to what was signed */
+    FWR_E_ABORTED = -88,       /* stopped by an operator */
+    FWR_E_PEER = -89,          /* the peer failed for a reason of its own */
 
     /* Sessions (RMCP+) */
     FWR_E_SESSION_CLOSED = -100,
-    FWR_E_SESSION_REFUSED = -101, /* the peer refused with a status code */
-    FWR_E_SESSION_SUITE = -102,   /* cipher suite is not exactly a configured one */
-    FWR_E_SESSION_AUTH = -103,    /* wrong password, or a forged packet */
-    FWR_E_SESSION_FULL = -104,    /* no free session */
-    FWR_E_SESSION_USER = -105,    /* the peer has no such user */
-    FWR_E_SESSION_KG = -106,      /* the BMC key (K_g) is not the peer's */
+    FWR_E_SESSION_REFUSED = -101,   /* the peer refused with a status code */
+    FWR_E_SESSION_SUITE = -102,     /* cipher suite is not exactly a configured one */
+    FWR_E_SESSION_AUTH = -103,      /* wrong password, or a forged packet */
+    FWR_E_SESSION_FULL = -104,      /* no free session */
+    FWR_E_SESSION_USER = -105,      /* the peer has no such user */
+    FWR_E_SESSION_KG = -106,        /* the BMC key (K_g) is not the peer's */
     FWR_E_SESSION_PRIVILEGE = -107, /* the user may not have the privilege asked for */
 
     /* Around the library */
     FWR_E_IO = -110,
     FWR_E_CONFIG = -111,
-    FWR_E_PERMISSIONS = -112,    /* others may read a secret, or change what we trust */
-    FWR_E_CRYPTO = -113,         /* libcrypto failed */
+    FWR_E_PERMISSIONS = -112, /* others may read a secret, or change what we trust */
+    FWR_E_CRYPTO = -113,      /* libcrypto failed */
     FWR_E_MEMORY = -114,
-    FWR_E_RANDOM = -115,         /* the caller's random source failed */
-    FWR_E_ACCESS = -116,         /* the operating system forbids it */
+    FWR_E_RANDOM = -115, /* the caller's random source failed */
+    FWR_E_ACCESS = -116, /* the operating system forbids it */
 };
 
 /* The error's short name, as "below-floor": lower case, stable, for logs and JSON.

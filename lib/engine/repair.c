@@ -6,6 +6,7 @@
  */
 #include "repair.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "journal.h"
@@ -35,6 +36,7 @@ static uint32_t unit_of(const struct fwr_recipient *r, uint32_t address)
 
 static uint16_t unit_blocks(const struct fwr_recipient *r)
 {
+    assert(fwr_block_size(r) > 0); /* a manifest has been accepted */
     return (uint16_t)(r->unit_size / fwr_block_size(r));
 }
 

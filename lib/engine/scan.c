@@ -150,7 +150,7 @@ int fwr_scan_fill_step(struct fwr_recipient *r, uint32_t *address)
         r->fill_cursor = region->offset + region->length;
     }
     *address = FWR_NO_ADDRESS;
-    if (r->fill_cursor >= r->manifest.flash_size)
+    if (region == NULL || r->fill_cursor >= r->manifest.flash_size)
         return FWR_OK;
     int error = flash->read(flash->ctx, r->fill_cursor, r->block, block);
     if (error)

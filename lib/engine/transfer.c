@@ -321,7 +321,7 @@ static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, co
                    size_t length)
 {
     struct fwr_donor_peer *p = &r->peers[q->peer];
-    struct fwr_request_image_reply reply;
+    struct fwr_request_image_reply reply = {0};
 
     if (!error)
         error = fwr_request_image_reply_decode(data, length, &reply);
@@ -346,7 +346,7 @@ static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
 {
     uint8_t peer = q->peer;
     struct fwr_donor_peer *p = &r->peers[peer];
-    struct fwr_accept_offer_reply reply;
+    struct fwr_accept_offer_reply reply = {0};
 
     if (!error)
         error = fwr_accept_offer_reply_decode(data, length, &reply);

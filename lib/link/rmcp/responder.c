@@ -263,7 +263,7 @@ static unsigned count_logins_of(const struct fwr_rmcp_responder *responder,
  * address pushes out only itself, a flood from everywhere the oldest. */
 static struct login *take_login(struct fwr_rmcp_responder *responder)
 {
-    struct login *victim = NULL;
+    struct login *victim = &responder->logins[0];
     unsigned most = 0;
 
     for (uint8_t i = 0; i < responder->login_count; i++) {
