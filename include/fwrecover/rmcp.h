@@ -238,7 +238,8 @@ struct fwr_rmcp_responder_config {
     uint8_t kg_length;     /* 0 to 20 */
     bool suite_sha1;       /* offer suite 3 */
     bool suite_sha256;     /* offer suite 17; at least one of the two */
-    uint8_t sessions;      /* slots for active sessions, 1 to 255; default 8 */
+    uint8_t sessions;      /* slots for active sessions, 1 to 255; default 8. When all are
+                              taken, one that has been quiet for 15 s makes room */
     uint8_t half_open;     /* handshakes kept at once, 1 to 255; default 32 */
     uint32_t idle_ms;      /* an active session without a packet ends; default 60000 */
     uint32_t handshake_ms; /* a handshake that stands still ends; default 5000 */

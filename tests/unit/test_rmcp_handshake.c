@@ -200,6 +200,45 @@ static void full_responder_has_its_error(void **state)
     pair_end(&pair);
 }
 
+/* All slots taken, but one has been quiet for a while: whoever repeats his question gets it. */
+static void quiet_session_makes_room(void **state)
+{
+    struct fwr_rmcp_responder_status status;
+    struct fwr_rmcp_event event;
+    struct pair pair;
+    uint32_t first;
+    size_t length;
+
+    (void)state;
+    pair_configure(&pair, FWR_RMCP_SUITE_SHA256);
+    pair.responder_config.sessions = 2;
+    pair_init(&pair);
+    pair_open(&pair);
+    first = pair.event.session;
+    assert_int_equal(fwr_rmcp_initiator_close(pair.initiator, NULL, 0, &length), FWR_OK);
+    pair.now += 1000;
+    pair_open(&pair);
+    assert_int_equal(fwr_rmcp_initiator_close(pair.initiator, NULL, 0, &length), FWR_OK);
+    pair.now += 13999;
+    expect_failure(&pair, FWR_E_SESSION_FULL); /* 14,999 ms: not long enough */
+    pair.now += 1;
+    assert_int_equal(fwr_rmcp_initiator_start(pair.initiator, pair.now), FWR_OK);
+    pair_settle(&pair);
+    assert_int_equal(pair_state(&pair), FWR_RMCP_OPENING); /* no answer yet */
+    assert_true(fwr_rmcp_responder_next_timeout(pair.responder) <= pair.now);
+    fwr_rmcp_responder_timeout(pair.responder, pair.now, &event);
+    assert_int_equal(event.kind, FWR_RMCP_EVENT_CLOSED);
+    assert_true(event.session == first); /* the one that was quiet for longer */
+    fwr_rmcp_responder_timeout(pair.responder, pair.now, &event);
+    assert_int_equal(event.kind, FWR_RMCP_EVENT_NONE); /* and only that one */
+    pair_settle_in_time(&pair);
+    assert_int_equal(pair_state(&pair), FWR_RMCP_ACTIVE);
+    pair_round_trip(&pair, 1);
+    fwr_rmcp_responder_status(pair.responder, &status);
+    assert_int_equal(status.sessions, 2);
+    pair_end(&pair);
+}
+
 static void configuration_is_checked(void **state)
 {
     struct pair pair;
@@ -732,6 +771,7 @@ int main(void)
         cmocka_unit_test(wrong_kg_has_its_error),
         cmocka_unit_test(wrong_privilege_has_its_error),
         cmocka_unit_test(full_responder_has_its_error),
+        cmocka_unit_test(quiet_session_makes_room),
         cmocka_unit_test(configuration_is_checked),
         cmocka_unit_test(lost_datagrams_are_repeated),
         cmocka_unit_test(repeats_the_same_answers),

@@ -26,6 +26,7 @@
 #define DEFAULT_HANDSHAKE_MS 5000
 #define USERS_MAX            63
 #define REFUSAL_LOG_MS       1000
+#define QUIET_MS             15000
 
 enum login_stage {
     LOGIN_FREE,
@@ -47,7 +48,8 @@ struct login {
 /* An active session, or room for one. */
 struct active {
     bool used;
-    bool spoken; /* a sealed packet has come: RAKP 4 has arrived */
+    bool spoken;  /* a sealed packet has come: RAKP 4 has arrived */
+    bool expired; /* ends at the next timeout, whatever comes until then */
     uint8_t user;
     uint8_t limit;     /* highest privilege */
     uint8_t privilege; /* now */
@@ -225,6 +227,27 @@ static struct active *free_active(struct fwr_rmcp_responder *responder)
             return &responder->actives[i];
     }
     return NULL;
+}
+
+/* When every slot is taken, the session that has been quiet for longest makes room, if it has
+ * been quiet for QUIET_MS: it expires at the next timeout, and who repeats his question then gets
+ * in. A fleet that holds its sessions open without using them must not lock the others out.
+ * False: all are in use. */
+static bool expire_quiet(struct fwr_rmcp_responder *responder, uint64_t now)
+{
+    struct active *quietest = NULL;
+
+    for (uint8_t i = 0; i < responder->active_count; i++) {
+        struct active *active = &responder->actives[i];
+
+        if (active->expired)
+            return true;
+        if (quietest == NULL || active->touched < quietest->touched)
+            quietest = active;
+    }
+    if (now - quietest->touched >= QUIET_MS)
+        quietest->expired = true;
+    return quietest->expired;
 }
 
 static struct login *find_login(struct fwr_rmcp_responder *responder, uint32_t id,
@@ -518,6 +541,8 @@ static int on_open_request(struct fwr_rmcp_responder *responder, struct exchange
         answer.code = FWR_RMCP_CODE_ROLE;
     else if (free_active(responder) == NULL)
         answer.code = FWR_RMCP_CODE_RESOURCES;
+    if (answer.code == FWR_RMCP_CODE_RESOURCES && expire_quiet(responder, exchange->now))
+        return FWR_E_SESSION_FULL; /* unanswered, so that it is repeated */
     if (answer.code == FWR_RMCP_CODE_OK) {
         error = open_login(responder, exchange, &open, suite, &answer.managed);
         if (error != FWR_OK)
@@ -650,6 +675,7 @@ static int activate(struct fwr_rmcp_responder *responder, struct exchange *excha
     answer->check_length = rakp->suite->check_size;
     active->used = true;
     active->spoken = false;
+    active->expired = false;
     active->user = login->user;
     active->limit = wanted != 0 ? wanted : responder->config->users[login->user].privilege;
     active->privilege = FWR_PRIVILEGE_USER; /* until it is raised (section 6.8) */
@@ -942,6 +968,11 @@ int fwr_rmcp_responder_reply(struct fwr_rmcp_responder *responder, uint64_t now,
 
 /* ---- Time and status ---------------------------------------------------------------------- */
 
+static uint64_t deadline_of(const struct fwr_rmcp_responder *responder, const struct active *active)
+{
+    return active->expired ? active->touched : active->touched + idle_ms(responder);
+}
+
 uint64_t fwr_rmcp_responder_next_timeout(const struct fwr_rmcp_responder *responder)
 {
     uint64_t next = FWR_NEVER;
@@ -949,8 +980,8 @@ uint64_t fwr_rmcp_responder_next_timeout(const struct fwr_rmcp_responder *respon
     for (uint8_t i = 0; i < responder->active_count; i++) {
         const struct active *active = &responder->actives[i];
 
-        if (active->used && active->touched + idle_ms(responder) < next)
-            next = active->touched + idle_ms(responder);
+        if (active->used && deadline_of(responder, active) < next)
+            next = deadline_of(responder, active);
     }
     for (uint8_t i = 0; i < responder->login_count; i++) {
         const struct login *login = &responder->logins[i];
@@ -974,7 +1005,7 @@ void fwr_rmcp_responder_timeout(struct fwr_rmcp_responder *responder, uint64_t n
     for (uint8_t i = 0; i < responder->active_count; i++) {
         struct active *active = &responder->actives[i];
 
-        if (active->used && now >= active->touched + idle_ms(responder)) {
+        if (active->used && now >= deadline_of(responder, active)) {
             end_active(responder, active, FWR_E_TIMEOUT, event);
             return;
         }
