@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole integration on one page: a flash in a file, a store in a folder, one donor over
+ * RMCP+, and a poll loop. A BMC does the same with its chip, its reset line and its own loop.
+ *
+ *     recover HOST PORT USER TRUST-SET FLASH STORE COMPONENT-UUID-AS-32-HEX-DIGITS
+ *
+ * The password is in FWRECOVER_PASSWORD; the board is product 7 of manufacturer 32473. Exits with 0
+ * when the flash is right.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <fwrecover/error.h>
+#include <fwrecover/flash-file.h>
+#include <fwrecover/host-null.h>
+#include <fwrecover/oem.h>
+#include <fwrecover/recipient.h>
+#include <fwrecover/rmcp.h>
+#include <fwrecover/store-dir.h>
+
+#define IANA 32473
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void check(int error, const char *what)
+{
+    if (error == FWR_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", what, fwr_error_text(error));
+    exit(1);
+}
+
+static void log_line(void *ctx, enum fwr_log_level level, const char *text)
+{
+    (void)ctx;
+    if (level != FWR_LOG_DEBUG)
+        puts(text);
+}
+
+/* ---- the road to the donor: a session on a connected socket ---- */
+
+static struct fwr_rmcp_initiator *session;
+static int fd;
+static bool open;
+static uint64_t tokens; /* of requests: the command in the low byte, counted above it */
+
+static void send_handshake(void)
+{
+    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
+    size_t length = 0;
+
+    while (fwr_rmcp_initiator_next_send(session, now_ms(), datagram, sizeof(datagram), &length) ==
+               FWR_OK &&
+           length > 0)
+        if (send(fd, datagram, length, 0) < 0)
+            return; /* lost: it will be repeated */
+}
+
+static int link_send(void *ctx, uint8_t command, const uint8_t *data, size_t length)
+{
+    static uint64_t outstanding[FWR_RMCP_WINDOW_MAX]; /* the oldest makes room */
+    uint8_t bytes[FWR_IANA_SIZE + FWR_MESSAGE_MAX] = {IANA & 0xff, IANA >> 8 & 0xff, IANA >> 16};
+    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
+    uint64_t token = ++tokens << 8 | command, *slot = &outstanding[tokens % FWR_RMCP_WINDOW_MAX];
+    struct fwr_rmcp_request request = {.netfn = FWR_NETFN_OEM_REQUEST,
+                                       .command = (uint8_t)(FWR_COMMAND_BASE + command),
+                                       .data = bytes,
+                                       .length = FWR_IANA_SIZE + length};
+    size_t sealed;
+
+    (void)ctx;
+    if (!open)
+        return FWR_E_BUSY;
+    fwr_rmcp_initiator_forget(session, now_ms(), *slot);
+    memcpy(bytes + FWR_IANA_SIZE, data, length);
+    int error = fwr_rmcp_initiator_request(session, now_ms(), &request, token, datagram,
+                                           sizeof(datagram), &sealed);
+    if (error)
+        return error;
+    *slot = token;
+    return send(fd, datagram, sealed, 0) < 0 ? FWR_E_BUSY : FWR_OK;
+}
+
+static void receive(const struct fwr_oem *oem, struct fwr_recipient *recipient)
+{
+    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
+    struct fwr_rmcp_response response;
+    ssize_t length;
+
+    while ((length = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT)) > 0) {
+        if (fwr_rmcp_initiator_receive(session, now_ms(), datagram, (size_t)length, &response))
+            continue;
+        if (response.kind == FWR_RMCP_EVENT_RESPONSE)
+            fwr_oem_response(oem, recipient, now_ms(), 0, (uint8_t)response.token, response.reply,
+                             response.length);
+        if (response.kind == FWR_RMCP_EVENT_CLOSED)
+            fwr_recipient_peer(recipient, now_ms(), 0, response.reason, NULL);
+        open |= response.kind == FWR_RMCP_EVENT_OPENED;
+        send_handshake();
+    }
+}
+
+static void connect_session(char *arguments[], const struct fwr_platform *platform)
+{
+    static struct fwr_rmcp_initiator_config config;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *address;
+    const char *password = getenv("FWRECOVER_PASSWORD");
+
+    check(password ? FWR_OK : FWR_E_SESSION_AUTH, "FWRECOVER_PASSWORD");
+    config = (struct fwr_rmcp_initiator_config){.size = sizeof(config),
+                                                .platform = platform,
+                                                .user = arguments[3],
+                                                .user_length = (uint8_t)strlen(arguments[3]),
+                                                .password = (const uint8_t *)password,
+                                                .password_length = (uint8_t)strlen(password)};
+    if (getaddrinfo(arguments[1], arguments[2], &hints, &address) != 0)
+        check(FWR_E_NO_DONOR, arguments[1]);
+    fd = socket(address->ai_family, SOCK_DGRAM, 0);
+    if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) != 0)
+        check(FWR_E_IO, arguments[1]);
+    freeaddrinfo(address);
+    size_t size = fwr_rmcp_initiator_storage();
+    check(fwr_rmcp_initiator_init(&session, malloc(size), size, &config), "session");
+    check(fwr_rmcp_initiator_start(session, now_ms()), "session");
+    send_handshake();
+}
+
+/* ---- the BMC ---- */
+
+static void load_trust(const char *path, struct fwr_trust *trust)
+{
+    static uint8_t bytes[FWR_TRUST_MAX];
+    FILE *file = fopen(path, "rb");
+
+    check(file ? FWR_OK : FWR_E_UNPROVISIONED, path);
+    check(fwr_trust_decode(bytes, fread(bytes, 1, sizeof(bytes), file), trust), path);
+    fclose(file);
+}
+
+/* Until the run has ended: send, work, wait, receive. */
+static void run(const struct fwr_oem *oem, struct fwr_recipient *recipient)
+{
+    const struct fwr_link link = {.size = sizeof(link), .send = link_send};
+    const struct fwr_link *links[] = {&link};
+    struct fwr_status_page status;
+
+    do {
+        fwr_oem_pump(recipient, now_ms(), links, 1);
+        bool busy = fwr_recipient_step(recipient, now_ms()) == FWR_PENDING;
+        uint64_t next = fwr_recipient_next_timeout(recipient), now = now_ms();
+        if (fwr_rmcp_initiator_next_timeout(session) < next)
+            next = fwr_rmcp_initiator_next_timeout(session);
+        uint64_t wait = next <= now ? 0 : next - now;
+        struct pollfd handle = {.fd = fd, .events = POLLIN};
+        poll(&handle, 1, busy ? 0 : wait > 1000 ? 1000 : (int)wait);
+        receive(oem, recipient);
+        fwr_rmcp_initiator_timeout(session, now_ms());
+        send_handshake();
+        fwr_recipient_timeout(recipient, now_ms());
+        fwr_recipient_status(recipient, &status);
+    } while (status.state != FWR_STATE_DONE && status.state != FWR_STATE_FAILED);
+    check(-status.reason, "not recovered");
+}
+
+int main(int count, char *arguments[])
+{
+    struct fwr_platform platform = fwr_platform_default;
+    struct fwr_flash_file flash;
+    struct fwr_store_dir store;
+    struct fwr_board board = {.manufacturer = IANA, .product = 7};
+    struct fwr_policy_rules rules = {0};
+    struct fwr_policy policy;
+    struct fwr_trust trust;
+    struct fwr_recipient *recipient;
+
+    if (count != 8) {
+        fprintf(stderr, "usage: recover HOST PORT USER TRUST FLASH STORE UUID\n");
+        return 2;
+    }
+    platform.log = log_line;
+    load_trust(arguments[4], &trust);
+    check(fwr_flash_file_open(&flash, arguments[5], &fwr_flash_file_geometry, false), arguments[5]);
+    check(fwr_store_dir_open(&store, arguments[6]), arguments[6]);
+    for (unsigned i = 0; i < FWR_UUID_SIZE; i++)
+        sscanf(arguments[7] + 2 * i, "%2hhx", &board.component[i]);
+    fwr_policy_default_init(&policy, &rules);
+    connect_session(arguments, &platform);
+
+    struct fwr_peer donor = {
+        .name = "donor",
+        .limits = {.max_request = (uint16_t)fwr_rmcp_max_request(17, FWR_RMCP_DATAGRAM_IPV6),
+                   .max_reply = (uint16_t)fwr_rmcp_max_reply(17, FWR_RMCP_DATAGRAM_IPV6),
+                   .window = FWR_RMCP_WINDOW_MAX,
+                   .medium = FWR_MEDIUM_LAN}};
+    struct fwr_recipient_config config = {.size = sizeof(config),
+                                          .platform = &platform,
+                                          .flash = &flash.flash,
+                                          .store = &store.store,
+                                          .host = &fwr_host_null,
+                                          .policy = &policy,
+                                          .board = &board,
+                                          .trust = &trust,
+                                          .peer_count = 1,
+                                          .peers = &donor};
+    struct fwr_oem oem = {.size = sizeof(oem), .iana = IANA, .command_base = FWR_COMMAND_BASE};
+    size_t size = fwr_recipient_storage(&config);
+    void *storage = malloc(size);
+    check(fwr_recipient_init(&recipient, storage, size, &config, now_ms()), "recipient");
+    check(fwr_recipient_start(recipient, now_ms(), FWR_START_REPAIR, 0), "start");
+    run(&oem, recipient);
+    fwr_recipient_end(recipient);
+    fwr_rmcp_initiator_end(session);
+    fwr_store_dir_close(&store);
+    fwr_flash_file_close(&flash);
+    close(fd);
+    return 0;
+}
