@@ -235,14 +235,14 @@ static struct active *free_active(struct fwr_rmcp_responder *responder)
  * False: all are in use. */
 static bool expire_quiet(struct fwr_rmcp_responder *responder, uint64_t now)
 {
-    struct active *quietest = NULL;
+    struct active *quietest = responder->actives;
 
     for (uint8_t i = 0; i < responder->active_count; i++) {
         struct active *active = &responder->actives[i];
 
         if (active->expired)
             return true;
-        if (quietest == NULL || active->touched < quietest->touched)
+        if (active->touched < quietest->touched)
             quietest = active;
     }
     if (now - quietest->touched >= QUIET_MS)
