@@ -175,29 +175,35 @@ static bool image_current(const struct fwr_donor *d, const struct fwr_lease *lea
     return image->rooted && image->epoch == lease->epoch;
 }
 
-/* Transfers end when their time is up, and when their image became another. */
-static void leases_sweep(struct fwr_donor *d, uint64_t now)
-{
-    fwr_leases_expire(&d->leases, now);
-    for (uint8_t i = 0; i < d->leases.max; i++) {
-        struct fwr_lease *lease = &d->leases.leases[i];
-
-        if (lease->transfer != 0 && !image_current(d, lease))
-            fwr_leases_wipe(&d->leases, lease);
-    }
-}
-
-static void transfer_log(const struct fwr_donor *d, const struct fwr_lease *lease, const char *what,
-                         const char *why)
+static void transfer_log(const struct fwr_donor *d, const struct fwr_lease *lease, const char *what)
 {
     const struct fwr_platform *platform = d->config.platform;
     char text[160];
 
     if (platform->log == NULL)
         return;
-    snprintf(text, sizeof(text), "transfer of sequence %lu %s%s",
-             (unsigned long)d->catalogue.images[lease->image].manifest.sequence, what, why);
+    snprintf(text, sizeof(text), "transfer of sequence %lu %s (link %u, session %lxh)",
+             (unsigned long)d->catalogue.images[lease->image].manifest.sequence, what,
+             (unsigned)lease->link, (unsigned long)lease->session);
     platform->log(platform->ctx, FWR_LOG_NOTICE, text);
+}
+
+/* Transfers end when their time is up, and when their image became another. */
+static void leases_sweep(struct fwr_donor *d, uint64_t now)
+{
+    for (uint8_t i = 0; i < d->leases.max; i++) {
+        struct fwr_lease *lease = &d->leases.leases[i];
+
+        if (lease->transfer == 0)
+            continue;
+        if (lease->deadline <= now)
+            transfer_log(d, lease, "forgotten: silent or too slow");
+        else if (!image_current(d, lease))
+            transfer_log(d, lease, "ended: its image is no longer offered");
+        else
+            continue;
+        fwr_leases_wipe(&d->leases, lease);
+    }
 }
 
 /* ---- commands ---- */
@@ -275,7 +281,7 @@ static int answer_accept_offer(struct fwr_donor *d, uint64_t now, const struct f
         wanted.epoch = d->catalogue.images[wanted.image].epoch;
         error = fwr_leases_grant(&d->leases, d->config.platform, now, &wanted, &lease);
         if (error == FWR_OK)
-            transfer_log(d, lease, "begins", "");
+            transfer_log(d, lease, "begins");
     }
     if (error == FWR_E_BUSY) {
         answer.result = FWR_ACCEPT_BUSY;
@@ -332,7 +338,10 @@ static int answer_end_transfer(struct fwr_donor *d, const struct fwr_caller *cal
     struct fwr_empty_reply answer = {.cookie = request->cookie};
 
     if (lease != NULL) {
-        transfer_log(d, lease, "ends: ", fwr_error_name(-(int)request->result));
+        char text[64];
+
+        snprintf(text, sizeof(text), "ends: %s", fwr_error_name(-(int)request->result));
+        transfer_log(d, lease, text);
         fwr_leases_wipe(&d->leases, lease);
     }
     return fwr_empty_reply_encode(&answer, reply, capacity);

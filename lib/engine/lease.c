@@ -106,14 +106,6 @@ void fwr_leases_wipe(struct fwr_leases *leases, struct fwr_lease *lease)
     leases->open--;
 }
 
-void fwr_leases_expire(struct fwr_leases *leases, uint64_t now)
-{
-    for (uint8_t i = 0; i < leases->max; i++) {
-        if (leases->leases[i].transfer != 0 && leases->leases[i].deadline <= now)
-            fwr_leases_wipe(leases, &leases->leases[i]);
-    }
-}
-
 void fwr_leases_close(struct fwr_leases *leases, uint16_t link, uint32_t session)
 {
     for (uint8_t i = 0; i < leases->max; i++) {

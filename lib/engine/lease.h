@@ -58,9 +58,8 @@ void fwr_lease_read(const struct fwr_leases *leases, struct fwr_lease *lease, ui
                     uint32_t bytes);
 void fwr_lease_renew(const struct fwr_leases *leases, struct fwr_lease *lease, uint64_t now);
 
-/* Wipes one transfer, those that ran out, or those of a session. */
+/* Wipes one transfer, or those of a session. */
 void fwr_leases_wipe(struct fwr_leases *leases, struct fwr_lease *lease);
-void fwr_leases_expire(struct fwr_leases *leases, uint64_t now);
 void fwr_leases_close(struct fwr_leases *leases, uint16_t link, uint32_t session);
 
 /* When the first one runs out; FWR_NEVER when none is open. */

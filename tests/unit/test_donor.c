@@ -756,6 +756,7 @@ static void test_end(void **state)
     assert_int_equal(transfers(f), 1);
     assert_int_equal(end_transfer(f, id), FWR_OK);
     assert_int_equal(transfers(f), 0);
+    assert_non_null(strstr(f->log, "ends: ok (link 1, session 4dh)"));
     assert_int_equal(end_transfer(f, id), FWR_OK);
     assert_int_equal(ask_read(f, FWR_CMD_READ_BLOCKS, id, 0, 16), FWR_E_UNKNOWN_TRANSFER);
     fixture_free(f);
@@ -797,6 +798,7 @@ static void test_lease_runs_out(void **state)
     f->now += 1;
     fwr_donor_timeout(f->donor, f->now);
     assert_int_equal(transfers(f), 0);
+    assert_non_null(strstr(f->log, "forgotten: silent or too slow (link 1, session 4dh)"));
     assert_int_equal(ask_read(f, FWR_CMD_READ_BLOCKS, id, 0, 16), FWR_E_UNKNOWN_TRANSFER);
     /* Nobody need call timeout for a lease to end. */
     id = accepted(f, 0, 6);
