@@ -59,6 +59,7 @@ struct sim_bmc {
     ipmi_timer_t *timer;
     uint64_t next_scan;
     uint32_t judged_run; /* the last run whose end led to what it had to */
+    bool asking;         /* the recipient was, when last seen */
     bool yielded;        /* the donor does without the flash that is being repaired */
     bool ready;          /* the loop may call us */
 };

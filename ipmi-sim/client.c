@@ -263,14 +263,20 @@ static void forget_lost(struct sim_client *client, uint64_t now)
     }
 }
 
+void sim_client_retry(struct sim_client *client)
+{
+    if (client->retry_at == 0)
+        return;
+    client->retry_at = 0;
+    client->events->state(client->ctx, client->peer, FWR_OK, &client->limits);
+}
+
 void sim_client_timeout(struct sim_client *client, uint64_t now)
 {
     struct fwr_rmcp_initiator_status status;
 
-    if (client->retry_at != 0 && now >= client->retry_at) {
-        client->retry_at = 0;
-        client->events->state(client->ctx, client->peer, FWR_OK, &client->limits);
-    }
+    if (now >= client->retry_at)
+        sim_client_retry(client);
     if (client->state == SIM_CLIENT_CLOSED)
         return;
     if (client->state == SIM_CLIENT_OPENING) {

@@ -66,6 +66,9 @@ int sim_client_init(struct sim_client *client, const struct sim_donor_config *co
 /* Says good-bye to the donor and frees everything. */
 void sim_client_end(struct sim_client *client);
 
+/* A road that is down is worth another try now. */
+void sim_client_retry(struct sim_client *client);
+
 /* When sim_client_timeout wants to be called; FWR_NEVER. */
 uint64_t sim_client_next_timeout(const struct sim_client *client);
 void sim_client_timeout(struct sim_client *client, uint64_t now);

@@ -166,6 +166,19 @@ static uint64_t next_timeout(const struct sim_bmc *bmc)
     return next;
 }
 
+/* When the recipient begins to ask, every road gets its chance, also one that was down of late. */
+static void open_roads(struct sim_bmc *bmc)
+{
+    struct fwr_status_page status;
+    bool asking;
+
+    fwr_recipient_status(bmc->recipient, &status);
+    asking = status.state == FWR_STATE_NEGOTIATING;
+    for (unsigned i = 0; asking && !bmc->asking && i < bmc->config.donor_count; i++)
+        sim_client_retry(&bmc->clients[i]);
+    bmc->asking = asking;
+}
+
 /* One step of each engine; true while one of them has more to do. */
 static bool step(struct sim_bmc *bmc, uint64_t now)
 {
@@ -178,6 +191,7 @@ static bool step(struct sim_bmc *bmc, uint64_t now)
     }
     if (bmc->recipient == NULL)
         return busy;
+    open_roads(bmc);
     for (unsigned i = 0; i < bmc->config.donor_count; i++) {
         if (sim_client_next_timeout(&bmc->clients[i]) <= now)
             sim_client_timeout(&bmc->clients[i], now);

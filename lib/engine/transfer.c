@@ -471,7 +471,7 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
         return;
     if (purpose == FWR_PURPOSE_ASK) {
         if (r->peers[peer].answer == FWR_PENDING)
-            r->peers[peer].answer = FWR_E_TIMEOUT;
+            r->peers[peer].answer = r->peers[peer].reach ? r->peers[peer].reach : FWR_E_TIMEOUT;
         return;
     }
     if (purpose == FWR_PURPOSE_READ && r->fetches[index].object == FWR_OBJECT_MANIFEST)

@@ -181,6 +181,8 @@ mc_setbmc 0x20
 mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02
 sel_enable 0x20 1000 0x0a
 mc_enable 0x20
+mc_add 0x30 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02
+mc_enable 0x30
 """)
 
     def donors(self, *others, suite=3):
@@ -312,7 +314,8 @@ def run_client(program, arguments):
 
 def answers_ping(address, port, seconds):
     """An RMCP presence ping (ASF 2.0 section 3.2.4.3)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(seconds)
         try:
             sock.connect((address, port))
@@ -324,7 +327,8 @@ def answers_ping(address, port, seconds):
 
 
 class Session15:
-    """An IPMI 1.5 session without authentication: just enough to ask Get Device ID often."""
+    """An IPMI 1.5 session without authentication: quick to ask Get Device ID often, and weak
+    enough to be refused everything else."""
 
     def __init__(self, bmc):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -335,10 +339,11 @@ class Session15:
         self.id = struct.unpack_from("<I", challenge, 1)[0]
         session = self.ask(0x3A, bytes([0, 4]) + challenge[5:21] + struct.pack("<I", 1))
         self.id, self.sequence = struct.unpack_from("<II", session, 2)
+        self.ask(0x3B, bytes([4]))
 
-    def ask(self, command, data=b""):
-        """One application command; the reply from the completion code on."""
-        head = bytes([0x20, 0x18])
+    def ask(self, command, data=b"", netfn=0x06, code=0):
+        """One command, application by default; the reply from the completion code on."""
+        head = bytes([0x20, netfn << 2])
         body = bytes([0x81, 0, command]) + data
         message = head + bytes([-sum(head) & 255]) + body + bytes([-sum(body) & 255])
         self.sock.send(bytes([6, 0, 0xFF, 7, 0]) + struct.pack("<IIB", self.sequence, self.id,
@@ -346,7 +351,7 @@ class Session15:
         if self.sequence:
             self.sequence += 1
         reply = self.sock.recv(1024)[14:]
-        need(reply[5] == command and reply[6] == 0, f"command {command:02x}h: {reply.hex()}")
+        need(reply[5] == command and reply[6] == code, f"command {command:02x}h: {reply.hex()}")
         return reply[6:-1]
 
     def close(self):
@@ -362,6 +367,7 @@ class Lab:
         self.address = f"127.{1 + (pid >> 16) % 254}.{(pid >> 8) & 255}.{1 + (pid & 255) % 254}"
         self.folder = tempfile.mkdtemp(prefix="fwr-lab-")
         self.bmcs = []
+        self.processes = []  # others that end with the laboratory
 
     def __enter__(self):
         return self
@@ -369,6 +375,9 @@ class Lab:
     def __exit__(self, kind, error, trace):
         for bmc in self.bmcs:
             bmc.kill()
+        for process in self.processes:
+            process.kill()
+            process.wait()
         shutil.rmtree(self.folder)
 
     def path(self, name):
