@@ -28,6 +28,7 @@
 #include "tools/trust.h"
 
 #define STORE_ADVICE "make it once with 'mkdir -m 700 DIR': it keeps the journal and the floors"
+#define STEPS_A_TURN 32
 
 struct recovery {
     /* the command line */
@@ -267,12 +268,14 @@ static void show_progress(struct recovery *recovery)
     const struct fwr_get_status_request request = {.cookie = 1};
     struct fwr_get_status_reply status;
     uint8_t data[FWR_MESSAGE_MAX], reply[FWR_MESSAGE_MAX];
-    int length = fwr_get_status_request_encode(&request, data, sizeof(data));
+    int length;
 
+    if (recovery->quiet)
+        return;
+    length = fwr_get_status_request_encode(&request, data, sizeof(data));
     length = fwr_recipient_request(recovery->recipient, tool_now(), &caller, FWR_CMD_GET_STATUS,
                                    data, (size_t)length, reply, sizeof(reply));
-    if (length > 0 && !recovery->quiet &&
-        fwr_get_status_reply_decode(reply, (size_t)length, &status) == FWR_OK)
+    if (length > 0 && fwr_get_status_reply_decode(reply, (size_t)length, &status) == FWR_OK)
         tool_progress_show(&recovery->progress, &status);
 }
 
@@ -309,14 +312,28 @@ static void wait_and_receive(struct recovery *recovery, bool busy)
         fwr_recipient_timeout(recovery->recipient, now);
 }
 
+/* Some steps before the sockets have their turn. What a step asks for goes out at once, so that
+ * the donors are at work meanwhile. */
+static bool work(struct recovery *recovery)
+{
+    bool busy = true;
+
+    for (int i = 0; i < STEPS_A_TURN && busy; i++) {
+        uint64_t now = tool_now();
+
+        busy = fwr_recipient_step(recovery->recipient, now) == FWR_PENDING;
+        fwr_oem_pump(recovery->recipient, now, recovery->links, recovery->road_count);
+    }
+    return busy;
+}
+
 static void loop(struct recovery *recovery, struct fwr_status_page *page)
 {
     bool asked = false;
 
     for (;;) {
-        bool busy = fwr_recipient_step(recovery->recipient, tool_now()) == FWR_PENDING;
+        bool busy = work(recovery);
 
-        fwr_oem_pump(recovery->recipient, tool_now(), recovery->links, recovery->road_count);
         show_progress(recovery);
         fwr_recipient_status(recovery->recipient, page);
         if (page->state == FWR_STATE_DONE || page->state == FWR_STATE_FAILED ||

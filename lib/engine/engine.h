@@ -320,6 +320,7 @@ struct fwr_recipient {
     uint32_t *plan; /* chip addresses of units to repair */
     uint32_t plan_count, plan_next, plan_written, plan_covered;
     bool dirty;                  /* programmed since the last sync */
+    bool syncing;                /* the flash has begun a sync */
     uint32_t redo[FWR_REDO_MAX]; /* units in flight when the power went, not yet done again */
     uint16_t redo_count;
     struct fwr_journal journal;

@@ -19,6 +19,7 @@
 void fwr_repair_reset(struct fwr_recipient *r)
 {
     r->plan_count = r->plan_next = r->plan_written = r->plan_covered = 0;
+    r->syncing = false;
     for (uint8_t i = 0; i < r->config.lanes; i++) {
         struct fwr_lane *lane = &r->lanes[i];
         if (lane->state != FWR_LANE_FREE && lane->fetch != FWR_NONE)
@@ -398,6 +399,7 @@ int fwr_repair_sync(struct fwr_recipient *r)
     const struct fwr_flash *flash = r->config.flash;
     int error = r->dirty ? flash->sync(flash->ctx) : FWR_OK;
 
+    r->syncing = error == FWR_PENDING;
     if (!error)
         r->dirty = false;
     return error;
@@ -439,6 +441,7 @@ static void assign_lanes(struct fwr_recipient *r, bool *progress)
     }
 }
 
+/* The lane whose unit is being written; or one that may be begun, in the order of the plan. */
 static struct fwr_lane *lane_to_write(struct fwr_recipient *r)
 {
     struct fwr_lane *ready = NULL;
@@ -451,6 +454,14 @@ static struct fwr_lane *lane_to_write(struct fwr_recipient *r)
             ready = lane;
     }
     return ready;
+}
+
+static struct fwr_lane *lane_to_load(struct fwr_recipient *r)
+{
+    for (uint8_t i = 0; i < r->config.lanes; i++)
+        if (r->lanes[i].state == FWR_LANE_LOAD)
+            return &r->lanes[i];
+    return NULL;
 }
 
 static int write_lane(struct fwr_recipient *r, struct fwr_lane *lane)
@@ -483,20 +494,20 @@ int fwr_repair_step(struct fwr_recipient *r, bool *progress)
         if (error)
             return error;
     }
-    struct fwr_lane *lane = lane_to_write(r);
-    if (lane) {
-        error = write_lane(r, lane);
+    struct fwr_lane *write = lane_to_write(r), *load = lane_to_load(r);
+    /* An empty lane is loaded before another unit is begun: what it asks for is on its way while
+     * the flash is busy. What the flash has begun comes first of all. */
+    if (load && !r->syncing && (!write || write->state == FWR_LANE_READY)) {
+        error = load_step(r, load);
+        *progress = true;
+        return error < 0 ? error : FWR_PENDING;
+    }
+    if (write) {
+        error = write_lane(r, write);
         if (error) {
             *progress = true;
             return error;
         }
-    }
-    for (uint8_t i = 0; i < r->config.lanes; i++) {
-        if (r->lanes[i].state != FWR_LANE_LOAD)
-            continue;
-        error = load_step(r, &r->lanes[i]);
-        *progress = true;
-        return error < 0 ? error : FWR_PENDING;
     }
     return r->plan_written == r->plan_count ? FWR_OK : FWR_PENDING;
 }

@@ -131,7 +131,8 @@ static void *drive_recipient(void *unused)
         now++;
         while (fwr_recipient_step(recipient, now) == FWR_PENDING)
             continue;
-        request = (struct fwr_get_wanted_request){.cookie = ++cookie, .transfer = accepted.transfer};
+        request =
+            (struct fwr_get_wanted_request){.cookie = ++cookie, .transfer = accepted.transfer};
         length = fwr_get_wanted_request_encode(&request, bytes, sizeof(bytes));
         reply = ask(FWR_CMD_GET_WANTED, bytes, length, &got);
         must(fwr_get_wanted_reply_decode(reply, got, &wanted), "Get Wanted");
