@@ -29,9 +29,10 @@
 
 static void send_datagram(struct sim_client *client, const uint8_t *datagram, size_t length)
 {
-    /* A datagram that the kernel refuses is one that was lost. */
+    /* A datagram that the kernel refuses is one that was lost; but the refusal may be the news,
+     * from an earlier one, that nobody listens there. */
     if (length > 0 && client->fd >= 0 && send(client->fd, datagram, length, MSG_NOSIGNAL) < 0)
-        return;
+        client->refused = errno == ECONNREFUSED;
 }
 
 static unsigned outstanding(const struct sim_client *client)
@@ -54,6 +55,7 @@ static void leave(struct sim_client *client, bool farewell)
     if (farewell)
         send_datagram(client, datagram, length);
     client->state = SIM_CLIENT_CLOSED;
+    client->refused = false;
     memset(client->waiting, 0, sizeof(client->waiting));
 }
 
@@ -242,6 +244,8 @@ uint64_t sim_client_next_timeout(const struct sim_client *client)
 {
     uint64_t next = fwr_rmcp_initiator_next_timeout(client->initiator);
 
+    if (client->refused)
+        return 0;
     if (client->retry_at != 0)
         return client->retry_at;
     if (client->state == SIM_CLIENT_OPEN && client->used + IDLE_MS < next)
@@ -277,8 +281,14 @@ void sim_client_timeout(struct sim_client *client, uint64_t now)
 
     if (now >= client->retry_at)
         sim_client_retry(client);
-    if (client->state == SIM_CLIENT_CLOSED)
+    if (client->state == SIM_CLIENT_CLOSED) {
+        client->refused = false;
         return;
+    }
+    if (client->refused) {
+        go_down(client, now, FWR_E_SESSION_CLOSED);
+        return;
+    }
     if (client->state == SIM_CLIENT_OPENING) {
         fwr_rmcp_initiator_timeout(client->initiator, now);
         fwr_rmcp_initiator_status(client->initiator, &status);

@@ -7,6 +7,7 @@
 #ifndef FWR_IPMI_SIM_CLIENT_H
 #define FWR_IPMI_SIM_CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <OpenIPMI/lanserv.h>
@@ -47,6 +48,7 @@ struct sim_client {
     void *storage;
     struct fwr_rmcp_initiator_config session;
     enum { SIM_CLIENT_CLOSED, SIM_CLIENT_OPENING, SIM_CLIENT_OPEN } state;
+    bool refused;      /* the kernel says that nobody listens */
     uint64_t used;     /* when something was last sent or received */
     uint64_t heard;    /* when something was last received, or sent while nothing waited */
     uint64_t retry_at; /* down until then; 0: not down */

@@ -155,7 +155,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t next_timeout(const struct sim_bmc *bmc)
 {
-    uint64_t next = bmc->next_scan;
+    uint64_t next = earlier(bmc->next_scan, fwr_lanserv_next_timeout(&bmc->lanserv));
 
     if (bmc->donor != NULL)
         next = earlier(next, fwr_donor_next_timeout(bmc->donor));
@@ -224,6 +224,7 @@ static void work(void *ctx)
         busy = step(bmc, now);
         now = sim_bmc_now(bmc);
     } while (busy && now < begin + SLICE_MS);
+    fwr_lanserv_again(&bmc->lanserv);
     if (busy) {
         rearm(bmc, 0);
     } else {

@@ -116,16 +116,73 @@ static void watch_session(struct fwr_lanserv *adapter, const channel_t *channel,
 
 /* ---- messages ---- */
 
-static void serve(struct fwr_lanserv *adapter, channel_t *channel, msg_t *message)
+static size_t answer(struct fwr_lanserv *adapter, const channel_t *channel, const msg_t *message)
 {
     struct fwr_caller caller = caller_of(adapter, channel, message);
-    size_t length =
-        fwr_oem_handle(adapter->oem, adapter->now(adapter->ctx), &caller, message->cmd,
-                       message->data, message->len, adapter->reply, sizeof(adapter->reply));
+
+    return fwr_oem_handle(adapter->oem, adapter->now(adapter->ctx), &caller, message->cmd,
+                          message->data, message->len, adapter->reply, sizeof(adapter->reply));
+}
+
+/* Keeps a request that found the engine busy; false when there is no room. */
+static bool defer(struct fwr_lanserv *adapter, channel_t *channel, msg_t *message)
+{
+    for (unsigned i = 0; i < FWR_LANSERV_DEFERRED; i++) {
+        struct fwr_lanserv_deferred *slot = &adapter->deferred[i];
+
+        if (slot->message != NULL)
+            continue;
+        slot->channel = channel;
+        slot->message = message;
+        slot->until = adapter->now(adapter->ctx) + FWR_LANSERV_DEFER_MS;
+        return true;
+    }
+    return false;
+}
+
+static void serve(struct fwr_lanserv *adapter, channel_t *channel, msg_t *message)
+{
+    size_t length = answer(adapter, channel, message);
 
     watch_session(adapter, channel, message);
-    ipmi_handle_smi_rsp(channel, message, adapter->reply, (int)length);
+    if (adapter->reply[0] != IPMI_NODE_BUSY_CC || !defer(adapter, channel, message))
+        ipmi_handle_smi_rsp(channel, message, adapter->reply, (int)length);
     adapter->served(adapter->ctx);
+}
+
+void fwr_lanserv_again(struct fwr_lanserv *adapter)
+{
+    for (unsigned i = 0; i < FWR_LANSERV_DEFERRED; i++) {
+        struct fwr_lanserv_deferred *slot = &adapter->deferred[i];
+        msg_t *message = slot->message;
+        size_t length;
+
+        if (message == NULL)
+            continue;
+        /* Without its session an answer would go out in the clear. */
+        if (slot->channel->channel_num != SYSTEM_CHANNEL &&
+            session_of(slot->channel, message) == NULL) {
+            slot->message = NULL;
+            slot->channel->free(slot->channel, message);
+            continue;
+        }
+        length = answer(adapter, slot->channel, message);
+        if (adapter->reply[0] == IPMI_NODE_BUSY_CC && adapter->now(adapter->ctx) < slot->until)
+            continue;
+        slot->message = NULL;
+        ipmi_handle_smi_rsp(slot->channel, message, adapter->reply, (int)length);
+    }
+}
+
+uint64_t fwr_lanserv_next_timeout(const struct fwr_lanserv *adapter)
+{
+    uint64_t next = FWR_NEVER;
+
+    for (unsigned i = 0; i < FWR_LANSERV_DEFERRED; i++) {
+        if (adapter->deferred[i].message != NULL && adapter->deferred[i].until < next)
+            next = adapter->deferred[i].until;
+    }
+    return next;
 }
 
 /* The lowered privileges hold for command codes, whatever the IANA number: here the ones that

@@ -25,6 +25,16 @@
 #define FWR_LANSERV_REPLY_STOCK 31
 /* Request data that reaches it: longer datagrams are dropped. */
 #define FWR_LANSERV_REQUEST 197
+/* Requests kept back while the engine is busy with what they ask for, and how long at most. */
+#define FWR_LANSERV_DEFERRED 32
+#define FWR_LANSERV_DEFER_MS 20
+
+/* A request that waits for its answer. */
+struct fwr_lanserv_deferred {
+    channel_t *channel;
+    msg_t *message; /* NULL: free */
+    uint64_t until; /* then it is answered, with "busy" if need be */
+};
 
 struct fwr_lanserv;
 
@@ -52,6 +62,7 @@ struct fwr_lanserv {
     sys_data_t *sys;
     int (*stock_send)(channel_t *channel, msg_t *message);
     struct fwr_lanserv_road roads[IPMI_MAX_CHANNELS];
+    struct fwr_lanserv_deferred deferred[FWR_LANSERV_DEFERRED];
     uint8_t reply[FWR_OEM_HEADER + FWR_LANSERV_REPLY_RMCPP];
 };
 
@@ -63,5 +74,11 @@ int fwr_lanserv_attach(struct fwr_lanserv *adapter, sys_data_t *sys);
 /* From ipmi_sim_module_post_init: lets the privileges of the command table count on every
  * channel, where lanserv would ask for ADMIN. */
 void fwr_lanserv_permit(struct fwr_lanserv *adapter);
+
+/* After the engines did some work: answers what was kept back, as far as that is possible now. */
+void fwr_lanserv_again(struct fwr_lanserv *adapter);
+
+/* When fwr_lanserv_again has to be called at the latest; FWR_NEVER when nothing waits. */
+uint64_t fwr_lanserv_next_timeout(const struct fwr_lanserv *adapter);
 
 #endif
