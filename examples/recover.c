@@ -23,7 +23,7 @@
 #include <fwrecover/host-null.h>
 #include <fwrecover/oem.h>
 #include <fwrecover/recipient.h>
-#include <fwrecover/rmcp.h>
+#include <fwrecover/rmcp-road.h>
 #include <fwrecover/store-dir.h>
 
 #define IANA 32473
@@ -53,90 +53,60 @@ static void log_line(void *ctx, enum fwr_log_level level, const char *text)
 
 /* ---- the road to the donor: a session on a connected socket ---- */
 
-static struct fwr_rmcp_initiator *session;
+static struct fwr_recipient *recipient;
+static struct fwr_oem oem = {.size = sizeof(oem), .iana = IANA, .command_base = FWR_COMMAND_BASE};
 static int fd;
-static bool open;
-static uint64_t tokens; /* of requests: the command in the low byte, counted above it */
 
-static void send_handshake(void)
+static int transmit(void *ctx, const uint8_t *datagram, size_t length)
 {
-    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
-    size_t length = 0;
-
-    while (fwr_rmcp_initiator_next_send(session, now_ms(), datagram, sizeof(datagram), &length) ==
-               FWR_OK &&
-           length > 0)
-        if (send(fd, datagram, length, 0) < 0)
-            return; /* lost: it will be repeated */
-}
-
-static int link_send(void *ctx, uint8_t command, const uint8_t *data, size_t length)
-{
-    static uint64_t outstanding[FWR_RMCP_WINDOW_MAX]; /* the oldest makes room */
-    uint8_t bytes[FWR_IANA_SIZE + FWR_MESSAGE_MAX] = {IANA & 0xff, IANA >> 8 & 0xff, IANA >> 16};
-    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
-    uint64_t token = ++tokens << 8 | command, *slot = &outstanding[tokens % FWR_RMCP_WINDOW_MAX];
-    struct fwr_rmcp_request request = {.netfn = FWR_NETFN_OEM_REQUEST,
-                                       .command = (uint8_t)(FWR_COMMAND_BASE + command),
-                                       .data = bytes,
-                                       .length = FWR_IANA_SIZE + length};
-    size_t sealed;
-
     (void)ctx;
-    if (!open)
-        return FWR_E_BUSY;
-    fwr_rmcp_initiator_forget(session, now_ms(), *slot);
-    memcpy(bytes + FWR_IANA_SIZE, data, length);
-    int error = fwr_rmcp_initiator_request(session, now_ms(), &request, token, datagram,
-                                           sizeof(datagram), &sealed);
-    if (error)
-        return error;
-    *slot = token;
-    return send(fd, datagram, sealed, 0) < 0 ? FWR_E_BUSY : FWR_OK;
+    (void)!send(fd, datagram, length, 0); /* what is lost will be repeated */
+    return FWR_OK;
 }
 
-static void receive(const struct fwr_oem *oem, struct fwr_recipient *recipient)
+static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t length)
 {
-    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
-    struct fwr_rmcp_response response;
-    ssize_t length;
-
-    while ((length = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT)) > 0) {
-        if (fwr_rmcp_initiator_receive(session, now_ms(), datagram, (size_t)length, &response))
-            continue;
-        if (response.kind == FWR_RMCP_EVENT_RESPONSE)
-            fwr_oem_response(oem, recipient, now_ms(), 0, (uint8_t)response.token, response.reply,
-                             response.length);
-        if (response.kind == FWR_RMCP_EVENT_CLOSED)
-            fwr_recipient_peer(recipient, now_ms(), 0, response.reason, NULL);
-        open |= response.kind == FWR_RMCP_EVENT_OPENED;
-        send_handshake();
-    }
+    (void)ctx;
+    fwr_oem_response(&oem, recipient, now_ms(), 0, command, reply, length);
 }
 
-static void connect_session(char *arguments[], const struct fwr_platform *platform)
+static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
 {
-    static struct fwr_rmcp_initiator_config config;
+    (void)ctx;
+    fwr_recipient_peer(recipient, now_ms(), 0, error, limits);
+}
+
+static struct fwr_rmcp_road *make_road(char *arguments[], const struct fwr_platform *platform,
+                                       const struct fwr_link_limits *limits)
+{
+    static struct fwr_rmcp_initiator_config session = {.size = sizeof(session)};
+    static struct fwr_rmcp_road_config config = {.size = sizeof(config),
+                                                 .session = &session,
+                                                 .iana = IANA,
+                                                 .command_base = FWR_COMMAND_BASE,
+                                                 .transmit = transmit,
+                                                 .reply = on_reply,
+                                                 .state = on_state};
     struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *address;
     const char *password = getenv("FWRECOVER_PASSWORD");
+    struct fwr_rmcp_road *road;
 
     check(password ? FWR_OK : FWR_E_SESSION_AUTH, "FWRECOVER_PASSWORD");
-    config = (struct fwr_rmcp_initiator_config){.size = sizeof(config),
-                                                .platform = platform,
-                                                .user = arguments[3],
-                                                .user_length = (uint8_t)strlen(arguments[3]),
-                                                .password = (const uint8_t *)password,
-                                                .password_length = (uint8_t)strlen(password)};
     if (getaddrinfo(arguments[1], arguments[2], &hints, &address) != 0)
         check(FWR_E_NO_DONOR, arguments[1]);
     fd = socket(address->ai_family, SOCK_DGRAM, 0);
     if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) != 0)
         check(FWR_E_IO, arguments[1]);
     freeaddrinfo(address);
-    size_t size = fwr_rmcp_initiator_storage();
-    check(fwr_rmcp_initiator_init(&session, malloc(size), size, &config), "session");
-    check(fwr_rmcp_initiator_start(session, now_ms()), "session");
-    send_handshake();
+    session.platform = platform;
+    session.user = arguments[3];
+    session.user_length = (uint8_t)strlen(arguments[3]);
+    session.password = (const uint8_t *)password;
+    session.password_length = (uint8_t)strlen(password);
+    config.limits = limits;
+    size_t size = fwr_rmcp_road_storage();
+    check(fwr_rmcp_road_init(&road, malloc(size), size, &config), "session");
+    return road;
 }
 
 /* ---- the BMC ---- */
@@ -152,24 +122,25 @@ static void load_trust(const char *path, struct fwr_trust *trust)
 }
 
 /* Until the run has ended: send, work, wait, receive. */
-static void run(const struct fwr_oem *oem, struct fwr_recipient *recipient)
+static void run(struct fwr_rmcp_road *road)
 {
-    const struct fwr_link link = {.size = sizeof(link), .send = link_send};
-    const struct fwr_link *links[] = {&link};
+    const struct fwr_link *links[] = {fwr_rmcp_road_link(road)};
+    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
     struct fwr_status_page status;
+    ssize_t length;
 
     do {
         fwr_oem_pump(recipient, now_ms(), links, 1);
         bool busy = fwr_recipient_step(recipient, now_ms()) == FWR_PENDING;
         uint64_t next = fwr_recipient_next_timeout(recipient), now = now_ms();
-        if (fwr_rmcp_initiator_next_timeout(session) < next)
-            next = fwr_rmcp_initiator_next_timeout(session);
+        if (fwr_rmcp_road_next_timeout(road) < next)
+            next = fwr_rmcp_road_next_timeout(road);
         uint64_t wait = next <= now ? 0 : next - now;
         struct pollfd handle = {.fd = fd, .events = POLLIN};
         poll(&handle, 1, busy ? 0 : wait > 1000 ? 1000 : (int)wait);
-        receive(oem, recipient);
-        fwr_rmcp_initiator_timeout(session, now_ms());
-        send_handshake();
+        while ((length = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT)) > 0)
+            fwr_rmcp_road_receive(road, now_ms(), datagram, (size_t)length);
+        fwr_rmcp_road_timeout(road, now_ms());
         fwr_recipient_timeout(recipient, now_ms());
         fwr_recipient_status(recipient, &status);
     } while (status.state != FWR_STATE_DONE && status.state != FWR_STATE_FAILED);
@@ -185,7 +156,6 @@ int main(int count, char *arguments[])
     struct fwr_policy_rules rules = {0};
     struct fwr_policy policy;
     struct fwr_trust trust;
-    struct fwr_recipient *recipient;
 
     if (count != 8) {
         fprintf(stderr, "usage: recover HOST PORT USER TRUST FLASH STORE UUID\n");
@@ -198,7 +168,6 @@ int main(int count, char *arguments[])
     for (unsigned i = 0; i < FWR_UUID_SIZE; i++)
         sscanf(arguments[7] + 2 * i, "%2hhx", &board.component[i]);
     fwr_policy_default_init(&policy, &rules);
-    connect_session(arguments, &platform);
 
     struct fwr_peer donor = {
         .name = "donor",
@@ -216,14 +185,15 @@ int main(int count, char *arguments[])
                                           .trust = &trust,
                                           .peer_count = 1,
                                           .peers = &donor};
-    struct fwr_oem oem = {.size = sizeof(oem), .iana = IANA, .command_base = FWR_COMMAND_BASE};
+    struct fwr_rmcp_road *road = make_road(arguments, &platform, &donor.limits);
     size_t size = fwr_recipient_storage(&config);
     void *storage = malloc(size);
     check(fwr_recipient_init(&recipient, storage, size, &config, now_ms()), "recipient");
     check(fwr_recipient_start(recipient, now_ms(), FWR_START_REPAIR, 0), "start");
-    run(&oem, recipient);
+    run(road);
+    fwr_rmcp_road_end(road);
     fwr_recipient_end(recipient);
-    fwr_rmcp_initiator_end(session);
+    free(storage);
     fwr_store_dir_close(&store);
     fwr_flash_file_close(&flash);
     close(fd);

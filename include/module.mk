@@ -19,6 +19,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
 	include/fwrecover/rmcp.h \
+	include/fwrecover/rmcp-road.h \
 	include/fwrecover/source-file.h \
 	include/fwrecover/source-flash.h \
 	include/fwrecover/sign.h \

@@ -209,7 +209,7 @@ static bool build_roads(struct sim_bmc *bmc)
         error = sim_client_init(client, &bmc->config.donors[i], &bmc->platform);
         if (error != FWR_OK)
             return refuse(bmc, "session", bmc->config.donors[i].name, error);
-        bmc->links[i] = &client->link;
+        bmc->links[i] = fwr_rmcp_road_link(client->road);
         bmc->peers[i].name = bmc->config.donors[i].name;
         bmc->peers[i].limits = client->limits;
     }

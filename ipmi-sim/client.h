@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The roads to donors: one RMCP+ session each, on lanserv's own loop. A session is opened when
- * the recipient first has something to send, and closed when it has been idle for a while, so
- * that a donor's session slots stay free. Called by the module's work; it knows no command.
+ * The roads to donors: one RMCP+ road each (fwrecover/rmcp-road.h), its socket on lanserv's own
+ * loop. Called by the module's work; it knows no command.
  */
 #ifndef FWR_IPMI_SIM_CLIENT_H
 #define FWR_IPMI_SIM_CLIENT_H
@@ -13,11 +12,9 @@
 #include <OpenIPMI/lanserv.h>
 
 #include <fwrecover/link.h>
-#include <fwrecover/rmcp.h>
+#include <fwrecover/rmcp-road.h>
 
 #include "ipmi-sim/config.h"
-
-#define SIM_TOKENS 16 /* requests on the road: at least FWR_RMCP_WINDOW_MAX */
 
 struct sim_client;
 
@@ -29,10 +26,9 @@ struct sim_client_events {
     void (*state)(void *ctx, uint8_t peer, int error, const struct fwr_link_limits *limits);
 };
 
-/* One road. The caller's memory, zeroed; its fields are the client's own. */
+/* One road. The caller's memory, zeroed; its fields are the client's own but those that are
+ * set before init: events, ctx, peer, iana, command_base, sys and now. */
 struct sim_client {
-    struct fwr_link link;
-    struct fwr_link_limits limits;
     const struct sim_donor_config *config;
     const struct sim_client_events *events;
     void *ctx;
@@ -43,22 +39,13 @@ struct sim_client {
     uint64_t (*now)(void *ctx);
 
     int fd; /* -1: no socket yet */
+    bool refused; /* the kernel says that nobody listens */
     ipmi_io_t *io;
-    struct fwr_rmcp_initiator *initiator;
-    void *storage;
+    struct fwr_link_limits limits;
     struct fwr_rmcp_initiator_config session;
-    enum { SIM_CLIENT_CLOSED, SIM_CLIENT_OPENING, SIM_CLIENT_OPEN } state;
-    bool refused;      /* the kernel says that nobody listens */
-    uint64_t used;     /* when something was last sent or received */
-    uint64_t heard;    /* when something was last received, or sent while nothing waited */
-    uint64_t retry_at; /* down until then; 0: not down */
-    uint32_t pause;    /* ms, doubled with every failure */
-    uint64_t next_token;
-    struct {
-        uint64_t token; /* 0: free */
-        uint64_t sent;
-        uint8_t command;
-    } waiting[SIM_TOKENS];
+    struct fwr_rmcp_road_config road_config;
+    struct fwr_rmcp_road *road;
+    void *storage;
 };
 
 /* Makes a road that is closed. FWR_OK, FWR_E_MEMORY, or an error of the initiator. */

@@ -452,7 +452,7 @@ static uint16_t max_reply_of(long configured, uint8_t suite)
         return (uint16_t)configured;
     if (suite == FWR_RMCP_SUITE_SHA1) /* an ipmi_sim */
         return FWR_LANSERV_REPLY_RMCPP;
-    return (uint16_t)(fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6) - FWR_IANA_SIZE);
+    return (uint16_t)(fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6));
 }
 
 static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const char *file)

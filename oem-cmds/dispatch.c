@@ -146,7 +146,7 @@ void fwr_oem_pump(struct fwr_recipient *recipient, uint64_t now,
         int error = FWR_E_SESSION_CLOSED;
 
         if (link != NULL)
-            error = link->send(link->ctx, message.command, message.data, message.length);
+            error = link->send(link->ctx, now, message.command, message.data, message.length);
         if (error != FWR_OK) {
             fwr_recipient_unsent(recipient, now, &message, error);
             unsent++;

@@ -89,7 +89,8 @@ static int replied(ipmi_con_t *con, ipmi_msgi_t *item)
     return IPMI_MSG_ITEM_NOT_USED;
 }
 
-static int send_message(void *ctx, uint8_t command, const uint8_t *data, size_t length)
+static int send_message(void *ctx, uint64_t now, uint8_t command, const uint8_t *data,
+                        size_t length)
 {
     struct fwr_openipmi *adapter = ctx;
     struct fwr_openipmi_request *place = place_find(adapter, NULL);
@@ -99,6 +100,7 @@ static int send_message(void *ctx, uint8_t command, const uint8_t *data, size_t 
     ipmi_msg_t message = {.netfn = FWR_NETFN_OEM_REQUEST, .data = bytes};
     ipmi_msgi_t *item;
 
+    (void)now; /* OpenIPMI has a clock of its own */
     if (length == 0 || length > FWR_OPENIPMI_REQUEST_MAX)
         return FWR_E_ARGUMENT;
     if (!adapter->up)

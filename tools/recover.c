@@ -199,7 +199,7 @@ static int open_roads(struct recovery *recovery)
         if (status != TOOL_OK)
             return status;
         recovery->road_count++;
-        recovery->links[i] = &recovery->roads[i].link;
+        recovery->links[i] = recovery->roads[i].link;
         recovery->peers[i].name = donor->name;
         recovery->peers[i].limits = recovery->roads[i].limits;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A road to one peer: a UDP socket and an RMCP+ session that opens by itself when there is
- * something to send. Called by `recover` (donors) and by the commands that talk to a BMC.
+ * A road to one peer: an RMCP+ road (fwrecover/rmcp-road.h) on a UDP socket, and the peer's
+ * several addresses. Called by `recover` (donors) and by the commands that talk to a BMC.
  * Requests are sent once; whoever wants an answer repeats them.
  */
 #ifndef FWR_TOOLS_ROAD_H
@@ -11,7 +11,7 @@
 
 #include <fwrecover/command.h>
 #include <fwrecover/link.h>
-#include <fwrecover/rmcp.h>
+#include <fwrecover/rmcp-road.h>
 
 #include "tools/net.h"
 #include "tools/secrets.h"
@@ -37,11 +37,9 @@ struct tool_road_events {
     void (*state)(void *ctx, struct tool_road *road, int error);
 };
 
-#define TOOL_ROAD_WAITING 16 /* at least FWR_RMCP_WINDOW_MAX */
-
 /* The caller's memory, not to be moved while open. Give `link` to fwr_oem_pump. */
 struct tool_road {
-    struct fwr_link link;
+    const struct fwr_link *link;
     struct fwr_link_limits limits;
     const struct tool_login *login;
     const struct tool_road_events *events;
@@ -51,22 +49,11 @@ struct tool_road {
     /* The road's own. */
     struct addrinfo *addresses;
     const struct addrinfo *address; /* the one in use */
+    bool opened;                    /* a session was opened at this address */
     struct fwr_rmcp_initiator_config session;
-    struct fwr_rmcp_initiator *initiator;
+    struct fwr_rmcp_road_config config;
+    struct fwr_rmcp_road *road;
     void *storage;
-    enum { TOOL_ROAD_CLOSED, TOOL_ROAD_OPENING, TOOL_ROAD_OPEN } state;
-    uint64_t heard;    /* when something last came, or was sent while nothing was waited for */
-    uint64_t used;     /* when something last came or went */
-    uint64_t retry_at; /* down until then; 0: not down */
-    uint32_t pause;    /* ms, doubled with every failure */
-    uint64_t counter;
-    int error; /* why it last went down */
-    struct {
-        uint64_t token; /* 0: free */
-        uint64_t sent;
-        uint8_t command;
-        uint8_t cookie;
-    } waiting[TOOL_ROAD_WAITING];
 };
 
 /* Looks up the address and makes the session, closed. All that is pointed to must outlive the

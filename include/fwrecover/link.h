@@ -80,7 +80,7 @@ struct fwr_link {
      * comes back through the adapter, with the same cookie (data[0]). FWR_OK; FWR_E_BUSY when
      * nothing can be sent now: the engine is told so and tries again; FWR_E_SESSION_… when the
      * road is down. */
-    int (*send)(void *ctx, uint8_t command, const uint8_t *data, size_t length);
+    int (*send)(void *ctx, uint64_t now, uint8_t command, const uint8_t *data, size_t length);
 };
 
 #ifdef __cplusplus

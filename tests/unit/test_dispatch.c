@@ -576,10 +576,11 @@ struct road {
     size_t length;
 };
 
-static int road_send(void *ctx, uint8_t command, const uint8_t *data, size_t length)
+static int road_send(void *ctx, uint64_t now, uint8_t command, const uint8_t *data, size_t length)
 {
     struct road *road = ctx;
 
+    assert_int_equal(now, 5000);
     road->sent++;
     road->command = command;
     road->length = length;

@@ -206,7 +206,7 @@ static int say(struct fixture *f, uint8_t cookie)
 {
     const uint8_t data[3] = {cookie, 1, 2};
 
-    return f->adapter.link.send(f->adapter.link.ctx, FWR_CMD_READ_TREE, data, sizeof(data));
+    return f->adapter.link.send(f->adapter.link.ctx, 0, FWR_CMD_READ_TREE, data, sizeof(data));
 }
 
 /* ---- tests ---- */
@@ -347,9 +347,9 @@ static void test_send_fails(void **state)
     f.connection.refuse = 22;
     assert_int_equal(say(&f, 1), FWR_E_SESSION_CLOSED);
     f.connection.refuse = 0;
-    assert_int_equal(f.adapter.link.send(&f.adapter, 0, data, sizeof(data)), FWR_E_ARGUMENT);
-    assert_int_equal(f.adapter.link.send(&f.adapter, 0, data, 0), FWR_E_ARGUMENT);
-    assert_int_equal(f.adapter.link.send(&f.adapter, 0, data, sizeof(data) - 1), FWR_OK);
+    assert_int_equal(f.adapter.link.send(&f.adapter, 0, 0, data, sizeof(data)), FWR_E_ARGUMENT);
+    assert_int_equal(f.adapter.link.send(&f.adapter, 0, 0, data, 0), FWR_E_ARGUMENT);
+    assert_int_equal(f.adapter.link.send(&f.adapter, 0, 0, data, sizeof(data) - 1), FWR_OK);
     answer(&f.connection, 0, (const uint8_t *)"\xc1", 1);
     fwr_openipmi_close(&f.adapter);
 }

@@ -4,6 +4,7 @@ fwr_sources += \
 	lib/link/rmcp/crypto.c lib/link/rmcp/crypto.h \
 	lib/link/rmcp/initiator.c \
 	lib/link/rmcp/packet.c lib/link/rmcp/packet.h \
+	lib/link/rmcp/road.c \
 	lib/link/rmcp/session.c lib/link/rmcp/session.h
 if DONOR
 fwr_sources += \
