@@ -92,6 +92,7 @@ size_t fwr_recipient_lane_storage(const struct fwr_recipient_config *config);
 
 /* Builds the recipient in `storage` (aligned as malloc would, `size` bytes of the caller's,
  * kept until fwr_recipient_end). Reads the journal: a recovery that was cut goes on by itself.
+ * Waits for the store: a read that answers FWR_PENDING is repeated at once.
  * FWR_OK, FWR_E_ARGUMENT, FWR_E_NO_SPACE, FWR_E_CRYPTO, or the store's error: FWR_E_STORE_VERSION
  * means a newer version's journal is there and nothing will be touched. */
 int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t size,
@@ -104,8 +105,8 @@ void fwr_recipient_end(struct fwr_recipient *recipient);
 int fwr_recipient_start(struct fwr_recipient *recipient, uint64_t now, enum fwr_start_mode mode,
                         uint32_t run);
 
-/* Stops as soon as that is safe: before the first erase at once; after it the run goes on to
- * its end, since half an image is worse. FWR_OK, FWR_E_STATE. */
+/* Stops as soon as that is safe: before the first erase when the operation under way has ended;
+ * after it the run goes on to its end, since half an image is worse. FWR_OK, FWR_E_STATE. */
 int fwr_recipient_abort(struct fwr_recipient *recipient, uint64_t now);
 
 /* The host proved its boot (POST complete). Ignored outside the trial. */

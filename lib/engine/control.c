@@ -7,12 +7,10 @@
 
 #include "engine.h"
 #include "fetch.h"
+#include "journal.h"
 #include "negotiate.h"
 #include "transfer.h"
 #include "wire/cursor.h"
-
-#define PUSH_LEASE_SECONDS 60
-#define POLICY_FORMAT      1
 
 static int on_start(struct fwr_recipient *r, const uint8_t *data, size_t length, uint8_t *reply,
                     size_t capacity)
@@ -83,46 +81,39 @@ static int on_page(struct fwr_recipient *r, const uint8_t *data, size_t length, 
 
 /* ---- policy ---- */
 
-static int save_policy(struct fwr_recipient *r, const struct fwr_policy_rules *rules,
-                       uint32_t generation)
+/* Puts what is stored in force; the caller's own rules are never loosened by it. */
+static void apply_policy(struct fwr_recipient *r, const struct fwr_policy_record *record)
 {
-    const struct fwr_store *store = r->config.store;
-    uint8_t bytes[10];
-    struct fwr_writer writer;
+    struct fwr_policy_rules *rules = r->config.rules;
 
-    fwr_writer_init(&writer, bytes, sizeof(bytes));
-    fwr_writer_u8(&writer, POLICY_FORMAT);
-    fwr_writer_u32(&writer, generation);
-    fwr_writer_u32(&writer, rules->min_sequence);
-    fwr_writer_u8(&writer, rules->media_refused);
-    return store->write(store->ctx, FWR_STORE_POLICY, r->config.slot, bytes, sizeof(bytes));
+    r->policy_generation = record->generation;
+    if (rules && record->min_sequence > rules->min_sequence)
+        rules->min_sequence = record->min_sequence;
+    if (rules)
+        rules->media_refused |= record->media_refused;
 }
 
 int fwr_control_load_policy(struct fwr_recipient *r)
 {
-    const struct fwr_store *store = r->config.store;
-    uint8_t bytes[10];
-    size_t length;
-    struct fwr_reader reader;
-    int error =
-        store->read(store->ctx, FWR_STORE_POLICY, r->config.slot, bytes, sizeof(bytes), &length);
+    struct fwr_policy_record record;
+    int error = fwr_policy_read(r, &record);
 
     if (error)
-        return error == FWR_E_NOT_FOUND ? FWR_OK : error;
-    fwr_reader_init(&reader, bytes, length);
-    uint8_t format = fwr_reader_u8(&reader);
-    uint32_t generation = fwr_reader_u32(&reader), sequence = fwr_reader_u32(&reader);
-    uint8_t refused = fwr_reader_u8(&reader);
-    if (format > POLICY_FORMAT)
-        return FWR_E_STORE_VERSION;
-    if (!fwr_reader_complete(&reader))
-        return FWR_E_STORE_CORRUPT;
-    r->policy_generation = generation;
-    if (r->config.rules && sequence > r->config.rules->min_sequence)
-        r->config.rules->min_sequence = sequence;
-    if (r->config.rules)
-        r->config.rules->media_refused |= refused;
+        return error;
+    apply_policy(r, &record);
     return FWR_OK;
+}
+
+int fwr_control_save_policy(struct fwr_recipient *r)
+{
+    int error = fwr_policy_write(r, &r->policy_next);
+
+    if (error == FWR_PENDING)
+        return error;
+    r->policy_saving = false;
+    if (!error)
+        apply_policy(r, &r->policy_next);
+    return error;
 }
 
 /* Tightens `rules` by one item; false when it would loosen them or is unknown. */
@@ -153,23 +144,28 @@ static int on_policy(struct fwr_recipient *r, const uint8_t *data, size_t length
 {
     struct fwr_set_policy_request request;
     struct fwr_result_reply out = {.result = FWR_POLICY_OK};
+    struct fwr_policy_rules rules = {0};
     int error = fwr_set_policy_request_decode(data, length, &request);
 
     if (error)
         return error;
+    if (r->outstanding)
+        return FWR_E_BUSY; /* the store may be the device that is at work */
     out.cookie = request.cookie;
-    struct fwr_policy_rules rules =
-        r->config.rules ? *r->config.rules : (struct fwr_policy_rules){0};
+    if (r->config.rules)
+        rules = *r->config.rules;
     if (request.generation <= r->policy_generation) {
         out.result = FWR_POLICY_STALE;
     } else if (!r->config.rules || !tighten(&rules, &request)) {
         out.result = FWR_POLICY_REFUSED;
     } else {
-        error = save_policy(r, &rules, request.generation);
-        if (error)
+        r->policy_next = (struct fwr_policy_record){.generation = request.generation,
+                                                    .min_sequence = rules.min_sequence,
+                                                    .media_refused = rules.media_refused};
+        r->policy_saving = true;
+        error = fwr_control_save_policy(r);
+        if (error) /* a slow store goes on by itself; asked again, the generation is in force */
             return error == FWR_PENDING ? FWR_E_BUSY : error;
-        *r->config.rules = rules;
-        r->policy_generation = request.generation;
     }
     return fwr_result_reply_encode(&out, reply, capacity);
 }
@@ -240,8 +236,8 @@ static int on_offer(struct fwr_recipient *r, const struct fwr_caller *caller, co
     if (error)
         return error;
     out.cookie = request.cookie;
-    bool again = p->transfer != 0 && same_caller(caller, &r->pusher) && !fwr_at_rest(r) &&
-                 r->candidate_count == 1 &&
+    bool again = p->transfer != 0 && p->answer == FWR_OK && same_caller(caller, &r->pusher) &&
+                 !fwr_at_rest(r) && r->candidate_count == 1 &&
                  memcmp(r->candidates[0].offer.tag, request.tag, FWR_TAG_SIZE) == 0;
     if (!again) {
         out.result = push_verdict(r, &request);
@@ -253,7 +249,7 @@ static int on_offer(struct fwr_recipient *r, const struct fwr_caller *caller, co
     }
     if (out.result == FWR_OFFER_ACCEPTED) {
         out.transfer = p->transfer;
-        out.lease = PUSH_LEASE_SECONDS;
+        out.lease = FWR_PUSH_LEASE_SECONDS;
     }
     return fwr_offer_reply_encode(&out, reply, capacity);
 }

@@ -20,7 +20,7 @@
 #include "cookie.h"
 
 #define FWR_PENDING_MAX    64 /* requests on their way at once, over all peers */
-#define FWR_CANDIDATES_MAX 32 /* offers remembered in one negotiation */
+#define FWR_CANDIDATES_MAX 64 /* offers remembered in one negotiation: one of every peer */
 #define FWR_TREE_FETCHES   8  /* ranges of tree nodes fetched at once */
 #define FWR_FETCHES_MAX    (FWR_LANES_MAX + FWR_TREE_FETCHES)
 #define FWR_BATCH_MAX      64  /* units begun under one journal record */
@@ -53,7 +53,7 @@ struct fwr_pending {
     uint8_t command;
     uint8_t tries;
     uint8_t index; /* ASK: which match; READ: which fetch */
-    bool busy;     /* answered "busy" since it was last sent: no measure of the round trip */
+    uint8_t busy;  /* so often answered "busy": then it is no measure of the round trip */
     uint16_t length;
     uint32_t offset; /* READ: into the fetch */
     uint64_t sent;
@@ -79,6 +79,7 @@ struct fwr_fetch {
     uint32_t asked;
     uint32_t have;
     uint32_t order; /* older fetches are served first */
+    int error;      /* DONE without a byte: why */
     uint8_t *buffer;
 };
 
@@ -97,10 +98,11 @@ struct fwr_donor_peer {
     uint8_t transfer_state;
     uint8_t window; /* the donor's */
     uint8_t in_flight;
-    uint8_t allowed; /* congestion window */
-    uint8_t acked;   /* replies since it last grew */
-    uint8_t fetches; /* assigned to it */
-    uint8_t penalty; /* lies and stalls, fading */
+    uint8_t allowed;  /* congestion window */
+    uint8_t acked;    /* replies since it last grew */
+    uint8_t fetches;  /* assigned to it */
+    uint8_t penalty;  /* lies and stalls, fading */
+    uint8_t reopened; /* transfers forgotten by the donor since it last served a whole range */
     bool measured;
     uint16_t max_length;
     uint32_t transfer;
@@ -183,7 +185,8 @@ enum fwr_journal_type {
     FWR_JOURNAL_INTENT = 1,
     FWR_JOURNAL_IN_FLIGHT = 2,
     FWR_JOURNAL_COMMIT = 3,
-    FWR_JOURNAL_TRIAL = 4,
+    FWR_JOURNAL_TRIAL = 4,     /* the host may be running the new image, unproven */
+    FWR_JOURNAL_CONFIRMED = 5, /* the boot is proven, or none need be: only records are left */
 };
 
 struct fwr_journal {
@@ -191,6 +194,7 @@ struct fwr_journal {
     bool guarded; /* the guard unit is in the store and erased in the flash */
     uint32_t counter;
     uint32_t run;
+    uint32_t unit_size;         /* of `units` */
     uint8_t id[FWR_ID_SIZE];    /* of the manifest */
     uint8_t map[FWR_ID_SIZE];   /* SHA-256 over the region map */
     uint8_t guard[FWR_ID_SIZE]; /* SHA-256 over the guard unit's content */
@@ -229,6 +233,7 @@ enum fwr_phase {
     FWR_PHASE_TRIAL_RECORD,
     FWR_PHASE_RELEASE,
     FWR_PHASE_TRIAL,
+    FWR_PHASE_CONFIRM_RECORD,
     FWR_PHASE_CONFIRM_FLOORS,
     FWR_PHASE_CONFIRM_ENVELOPE,
     FWR_PHASE_CONFIRM_JOURNAL,
@@ -246,6 +251,13 @@ struct fwr_floors {
     uint32_t sequence;
 };
 
+/* What Set Policy tightened. */
+struct fwr_policy_record {
+    uint32_t generation;
+    uint32_t min_sequence;
+    uint8_t media_refused;
+};
+
 struct fwr_recipient {
     struct fwr_recipient_config config; /* defaults filled in */
     uint8_t phase;
@@ -253,6 +265,8 @@ struct fwr_recipient {
     int reason;   /* behind the last return to rest */
     bool held;
     bool bus;         /* the flash bus is ours */
+    bool outstanding; /* a device answered FWR_PENDING: the same call comes next */
+    bool aborting;    /* as soon as no operation is outstanding */
     bool writing;     /* the first erase of this run may have happened */
     bool resumed;     /* the journal of an earlier life is open */
     bool guard_done;  /* nothing left to do for the guard before the first batch */
@@ -319,9 +333,11 @@ struct fwr_recipient {
     struct fwr_lane lanes[FWR_LANES_MAX];
     uint32_t *plan; /* chip addresses of units to repair */
     uint32_t plan_count, plan_next, plan_written, plan_covered;
+    uint32_t plan_named;         /* covered when the record on its way is written */
+    struct fwr_lane *turn;       /* at the flash */
     bool dirty;                  /* programmed since the last sync */
-    bool syncing;                /* the flash has begun a sync */
     uint32_t redo[FWR_REDO_MAX]; /* units in flight when the power went, not yet done again */
+    uint32_t redo_size;          /* of one of them */
     uint16_t redo_count;
     struct fwr_journal journal;
 
@@ -331,6 +347,8 @@ struct fwr_recipient {
     uint8_t log_generation;
     uint32_t log_end;
     uint32_t policy_generation;
+    bool policy_saving; /* policy_next is on its way to the store */
+    struct fwr_policy_record policy_next;
     uint32_t segments_wrong, segments_done; /* progress of the repair */
 };
 
@@ -360,6 +378,9 @@ uint16_t fwr_recipient_permille(const struct fwr_recipient *r);
 
 /* control.c: what Set Policy tightened in an earlier life. FWR_OK or the store's error. */
 int fwr_control_load_policy(struct fwr_recipient *r);
+/* Goes on writing down r->policy_next and puts it in force. FWR_OK, FWR_PENDING, or the store's
+ * error: then nothing is in force. */
+int fwr_control_save_policy(struct fwr_recipient *r);
 
 /* report.c: one line for the operator's log and the log page. */
 void fwr_recipient_log(struct fwr_recipient *r, enum fwr_log_level level, const char *format, ...)

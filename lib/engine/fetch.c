@@ -12,9 +12,8 @@
 #define PENALTY_MAX     200
 #define FETCH_TRIES_MAX 16
 
-static bool fetch_usable(const struct fwr_recipient *r, const struct fwr_fetch *f, uint8_t peer)
+static bool usable(const struct fwr_recipient *r, uint8_t peer)
 {
-    (void)f;
     return r->peers[peer].transfer_state == FWR_TRANSFER_OPEN && r->peers[peer].reach == FWR_OK;
 }
 
@@ -25,7 +24,7 @@ static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetc
     uint8_t best = FWR_NONE;
 
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {
-        if (!fetch_usable(r, f, i))
+        if (!usable(r, i))
             continue;
         if (best == FWR_NONE || best == f->avoid) {
             best = i;
@@ -42,17 +41,21 @@ static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetc
     return best;
 }
 
-void fwr_fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f)
+static void assign_to(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
 {
-    uint8_t peer = fetch_choose(r, f);
-
-    if (peer == FWR_NONE)
-        return;
     f->source = peer;
     if (r->peers[peer].fetches++ == 0) {
         r->peers[peer].rate_since = r->now;
         r->peers[peer].rate_bytes = 0;
     }
+}
+
+void fwr_fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    uint8_t peer = fetch_choose(r, f);
+
+    if (peer != FWR_NONE)
+        assign_to(r, f, peer);
 }
 
 /* Takes a fetch from its source; what came so far is forgotten. */
@@ -89,11 +92,11 @@ uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset
         f->buffer = buffer;
         f->order = r->fetch_order++;
         f->avoid = FWR_NONE;
-        f->source = source;
-        if (source == FWR_NONE)
-            fwr_fetch_assign(r, f);
+        f->source = FWR_NONE;
+        if (source != FWR_NONE && (object == FWR_OBJECT_MANIFEST || usable(r, source)))
+            assign_to(r, f, source);
         else
-            r->peers[source].fetches++;
+            fwr_fetch_assign(r, f);
         return i;
     }
     return FWR_NONE;
@@ -178,13 +181,27 @@ static int manifest_progress(struct fwr_recipient *r, struct fwr_fetch *f)
     return FWR_OK;
 }
 
+static bool others_usable(const struct fwr_recipient *r, uint8_t peer)
+{
+    for (uint8_t i = 0; i <= r->config.peer_count; i++)
+        if (i != peer && usable(r, i))
+            return true;
+    return false;
+}
+
 void fwr_fetch_fail(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, int error)
 {
     if (f->object == FWR_OBJECT_MANIFEST) {
         fwr_fetch_unassign(r, f);
-        f->state = FWR_FETCH_DONE; /* have 0: the judge sees that nothing came */
-        if (r->peers[peer].answer == FWR_OK)
-            r->peers[peer].answer = error;
+        f->state = FWR_FETCH_DONE;
+        f->error = error;
+        return;
+    }
+    /* What one donor does not hold another may; it is none the worse for that. */
+    if (error == FWR_E_NOT_HELD && others_usable(r, peer) && ++f->tries < FETCH_TRIES_MAX) {
+        fwr_fetch_unassign(r, f);
+        f->avoid = peer;
+        fwr_fetch_assign(r, f);
         return;
     }
     fwr_transfer_drop(r, peer, error);
@@ -199,8 +216,10 @@ void fwr_fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t pe
             return;
         }
     }
-    if (f->have == f->length)
+    if (f->have == f->length) {
         f->state = FWR_FETCH_DONE;
+        r->peers[peer].reopened = 0;
+    }
 }
 
 uint16_t fwr_fetch_wanted(const struct fwr_recipient *r, uint16_t index, struct fwr_wanted *wanted)

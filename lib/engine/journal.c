@@ -9,12 +9,15 @@
 
 #include <openssl/evp.h>
 
+#include "device.h"
 #include "wire/crc32.h"
 #include "wire/cursor.h"
 
 #define JOURNAL_FORMAT 1
 #define FLOORS_FORMAT  1
 #define FLOORS_SIZE    (1 + FWR_UUID_SIZE + 4 + 4 + 4)
+#define POLICY_FORMAT  1
+#define POLICY_SIZE    (1 + 4 + 4 + 1 + 4)
 
 /* The bytes of a record without its CRC, or an error. */
 static int open_record(const uint8_t *bytes, size_t length, uint8_t format,
@@ -54,6 +57,7 @@ static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, str
     j->guarded = guarded == 1;
     j->counter = fwr_reader_u32(&reader);
     j->run = fwr_reader_u32(&reader);
+    j->unit_size = fwr_reader_u32(&reader);
     fwr_reader_copy(&reader, j->id, sizeof(j->id));
     fwr_reader_copy(&reader, j->map, sizeof(j->map));
     fwr_reader_copy(&reader, j->guard, sizeof(j->guard));
@@ -62,19 +66,18 @@ static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, str
         return FWR_E_STORE_CORRUPT;
     for (uint16_t i = 0; i < j->count; i++)
         j->units[i] = fwr_reader_u32(&reader);
-    if (!fwr_reader_complete(&reader) || of_slot != slot || guarded > 1 ||
-        j->type < FWR_JOURNAL_INTENT || j->type > FWR_JOURNAL_TRIAL)
+    if (!fwr_reader_complete(&reader) || of_slot != slot || guarded > 1 || j->unit_size == 0 ||
+        (j->unit_size & (j->unit_size - 1)) != 0 || j->type < FWR_JOURNAL_INTENT ||
+        j->type > FWR_JOURNAL_CONFIRMED)
         return FWR_E_STORE_CORRUPT;
     return FWR_OK;
 }
 
 int fwr_journal_read(struct fwr_recipient *r)
 {
-    const struct fwr_store *store = r->config.store;
     uint8_t bytes[FWR_JOURNAL_MAX];
     size_t length;
-    int error =
-        store->read(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes, sizeof(bytes), &length);
+    int error = fwr_device_load(r, FWR_STORE_JOURNAL, bytes, sizeof(bytes), &length);
 
     memset(&r->journal, 0, sizeof(r->journal));
     if (error == FWR_E_NOT_FOUND)
@@ -90,7 +93,6 @@ int fwr_journal_read(struct fwr_recipient *r)
 
 int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
 {
-    const struct fwr_store *store = r->config.store;
     const struct fwr_journal *j = &r->journal;
     uint8_t bytes[FWR_JOURNAL_MAX];
     struct fwr_writer writer;
@@ -102,6 +104,7 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
     fwr_writer_u8(&writer, j->guarded);
     fwr_writer_u32(&writer, j->counter + 1);
     fwr_writer_u32(&writer, j->run);
+    fwr_writer_u32(&writer, j->unit_size);
     fwr_writer_bytes(&writer, j->id, sizeof(j->id));
     fwr_writer_bytes(&writer, j->map, sizeof(j->map));
     fwr_writer_bytes(&writer, j->guard, sizeof(j->guard));
@@ -111,7 +114,7 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
     int length = close_record(&writer);
     if (length < 0)
         return length;
-    int error = store->write(store->ctx, FWR_STORE_JOURNAL, r->config.slot, bytes, (size_t)length);
+    int error = fwr_device_save(r, FWR_STORE_JOURNAL, bytes, (size_t)length);
     if (error == FWR_OK) {
         r->journal.type = (uint8_t)type;
         r->journal.counter++;
@@ -121,8 +124,7 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
 
 int fwr_journal_remove(struct fwr_recipient *r)
 {
-    const struct fwr_store *store = r->config.store;
-    int error = store->remove(store->ctx, FWR_STORE_JOURNAL, r->config.slot);
+    int error = fwr_device_forget(r, FWR_STORE_JOURNAL);
 
     if (error == FWR_OK)
         memset(&r->journal, 0, sizeof(r->journal));
@@ -150,16 +152,16 @@ int fwr_journal_map_hash(const struct fwr_region_map *map, uint8_t hash[FWR_ID_S
 
 int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
 {
-    const struct fwr_store *store = r->config.store;
     uint8_t bytes[FLOORS_SIZE], component[FWR_UUID_SIZE];
     struct fwr_reader reader;
     size_t length;
-    int error =
-        store->read(store->ctx, FWR_STORE_FLOORS, r->config.slot, bytes, sizeof(bytes), &length);
+    int error = fwr_device_load(r, FWR_STORE_FLOORS, bytes, sizeof(bytes), &length);
 
     memset(floors, 0, sizeof(*floors));
     if (error == FWR_E_NOT_FOUND)
         return FWR_OK;
+    if (error == FWR_E_NO_SPACE)
+        return FWR_E_STORE_VERSION;
     if (error)
         return error;
     error = open_record(bytes, length, FLOORS_FORMAT, &reader);
@@ -179,7 +181,6 @@ int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
 
 int fwr_floors_write(struct fwr_recipient *r, const struct fwr_floors *floors)
 {
-    const struct fwr_store *store = r->config.store;
     uint8_t bytes[FLOORS_SIZE];
     struct fwr_writer writer;
 
@@ -191,5 +192,44 @@ int fwr_floors_write(struct fwr_recipient *r, const struct fwr_floors *floors)
     int length = close_record(&writer);
     if (length < 0)
         return length;
-    return store->write(store->ctx, FWR_STORE_FLOORS, r->config.slot, bytes, (size_t)length);
+    return fwr_device_save(r, FWR_STORE_FLOORS, bytes, (size_t)length);
+}
+
+int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy)
+{
+    uint8_t bytes[POLICY_SIZE];
+    struct fwr_reader reader;
+    size_t length;
+    int error = fwr_device_load(r, FWR_STORE_POLICY, bytes, sizeof(bytes), &length);
+
+    memset(policy, 0, sizeof(*policy));
+    if (error == FWR_E_NOT_FOUND)
+        return FWR_OK;
+    if (error == FWR_E_NO_SPACE)
+        return FWR_E_STORE_VERSION;
+    if (error)
+        return error;
+    error = open_record(bytes, length, POLICY_FORMAT, &reader);
+    if (error)
+        return error;
+    policy->generation = fwr_reader_u32(&reader);
+    policy->min_sequence = fwr_reader_u32(&reader);
+    policy->media_refused = fwr_reader_u8(&reader);
+    return fwr_reader_complete(&reader) ? FWR_OK : FWR_E_STORE_CORRUPT;
+}
+
+int fwr_policy_write(struct fwr_recipient *r, const struct fwr_policy_record *policy)
+{
+    uint8_t bytes[POLICY_SIZE];
+    struct fwr_writer writer;
+
+    fwr_writer_init(&writer, bytes, sizeof(bytes));
+    fwr_writer_u8(&writer, POLICY_FORMAT);
+    fwr_writer_u32(&writer, policy->generation);
+    fwr_writer_u32(&writer, policy->min_sequence);
+    fwr_writer_u8(&writer, policy->media_refused);
+    int length = close_record(&writer);
+    if (length < 0)
+        return length;
+    return fwr_device_save(r, FWR_STORE_POLICY, bytes, (size_t)length);
 }

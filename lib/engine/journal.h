@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Journal: what a recovery writes down in the BMC's store, so that a power cut loses nothing,
- * and the floors that outlive it. It only encodes, decodes and checks; when to write is the
- * recipient's business.
+ * and the floors and the policy that outlive it. It only encodes, decodes and checks; when to write
+ * is the recipient's business.
  */
 #ifndef FWR_LIB_ENGINE_JOURNAL_H
 #define FWR_LIB_ENGINE_JOURNAL_H
@@ -30,5 +30,9 @@ int fwr_journal_map_hash(const struct fwr_region_map *map, uint8_t hash[FWR_ID_S
  * component. FWR_OK or the store's error. */
 int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors);
 int fwr_floors_write(struct fwr_recipient *r, const struct fwr_floors *floors);
+
+/* What Set Policy tightened: zero when nothing is stored. As above. */
+int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy);
+int fwr_policy_write(struct fwr_recipient *r, const struct fwr_policy_record *policy);
 
 #endif

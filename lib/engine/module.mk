@@ -11,6 +11,7 @@ fwr_sources += \
 	lib/engine/control.c \
 	lib/engine/cookie.c lib/engine/cookie.h \
 	lib/engine/descent.c lib/engine/descent.h \
+	lib/engine/device.c lib/engine/device.h \
 	lib/engine/engine.h \
 	lib/engine/fetch.c lib/engine/fetch.h \
 	lib/engine/journal.c lib/engine/journal.h \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fetch.h"
+#include "scan.h"
 #include "transfer.h"
 
 #define ASK_ALL_MAX  8 /* up to this many donors, all are asked */
@@ -109,6 +110,8 @@ static int judge_envelope(struct fwr_recipient *r, const struct fwr_candidate *c
         error = FWR_E_DONOR_LIED;
     if (!error)
         error = fwr_manifest_compatible(m, r->config.board, g->size, g->erase_size);
+    if (!error)
+        error = fwr_scan_fits(r, m);
     if (!error && m->security_version < r->floors.security_version)
         error = FWR_E_BELOW_FLOOR;
     return error;
@@ -167,11 +170,12 @@ static void choose_image(struct fwr_recipient *r, size_t length)
     r->have_manifest = true;
 }
 
-static void judge(struct fwr_recipient *r, size_t length)
+/* `came`: the length of the envelope in the scratch buffer, or why there is none. */
+static void judge(struct fwr_recipient *r, int came)
 {
     struct fwr_candidate *judged = &r->candidates[r->judged];
     const struct fwr_policy *policy = r->config.policy;
-    int verdict = length > 0 ? judge_envelope(r, judged, length) : FWR_E_TIMEOUT;
+    int verdict = came > 0 ? judge_envelope(r, judged, (size_t)came) : came;
     int best = -1;
 
     for (uint8_t i = 0; i < r->candidate_count; i++) {
@@ -188,7 +192,7 @@ static void judge(struct fwr_recipient *r, size_t length)
                                                        &r->candidates[best].offer) <= 0))
         return;
     r->chosen = best;
-    choose_image(r, length);
+    choose_image(r, (size_t)came);
 }
 
 /* Why nothing can be chosen: the newest refused offer speaks for the others. */
@@ -241,9 +245,9 @@ int fwr_negotiate_judge(struct fwr_recipient *r, bool *progress)
         struct fwr_fetch *f = &r->fetches[r->judge_fetch];
         if (f->state != FWR_FETCH_DONE)
             return FWR_PENDING;
-        size_t length = f->have;
+        int came = f->error ? f->error : (int)f->have;
         fwr_fetch_free(r, r->judge_fetch);
-        judge(r, length);
+        judge(r, came);
         r->judged = FWR_NONE;
         *progress = true;
     }
@@ -314,6 +318,11 @@ void fwr_negotiate_pushed(struct fwr_recipient *r, const struct fwr_offer_reques
     c->verdict = FWR_PENDING;
     r->peers[peer].answer = FWR_OK;
     r->peers[peer].asked = 1;
+}
+
+bool fwr_negotiate_is_pushed(const struct fwr_recipient *r)
+{
+    return r->candidate_count == 1 && r->candidates[0].offer.peer == fwr_push_peer(r);
 }
 
 uint64_t fwr_negotiate_retry_at(const struct fwr_recipient *r)

@@ -29,6 +29,9 @@ uint8_t fwr_negotiate_accept(struct fwr_recipient *r);
 /* A console offers an image: takes it as the only candidate. */
 void fwr_negotiate_pushed(struct fwr_recipient *r, const struct fwr_offer_request *offer);
 
+/* Whether a console's is the only offer. */
+bool fwr_negotiate_is_pushed(const struct fwr_recipient *r);
+
 /* When the donors that were busy may be asked again; 0 when none was. */
 uint64_t fwr_negotiate_retry_at(const struct fwr_recipient *r);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "descent.h"
+#include "device.h"
 #include "negotiate.h"
 #include "repair.h"
 #include "scan.h"
@@ -15,9 +16,7 @@
 
 int fwr_phase_load_envelope(struct fwr_recipient *r, enum fwr_store_kind kind)
 {
-    const struct fwr_store *store = r->config.store;
-    int error = store->read(store->ctx, kind, r->config.slot, r->envelope, r->config.max_envelope,
-                            &r->envelope_length);
+    int error = fwr_device_load(r, kind, r->envelope, r->config.max_envelope, &r->envelope_length);
 
     r->have_manifest = false;
     if (!error)
@@ -39,7 +38,8 @@ int fwr_phase_begin_hash(struct fwr_recipient *r, enum fwr_phase phase)
         return error;
     fwr_repair_reset(r);
     fwr_scan_begin(r);
-    return fwr_phase_enter(r, phase);
+    error = fwr_repair_adopt(r);
+    return error ? error : fwr_phase_enter(r, phase);
 }
 
 int fwr_phase_check(struct fwr_recipient *r, bool *progress)
@@ -75,7 +75,8 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
 
     if (error == FWR_PENDING)
         return error;
-    if (error == FWR_E_UNPROVISIONED)
+    /* A console that offered what cannot be taken is told so; nobody else was to be asked. */
+    if (error == FWR_E_UNPROVISIONED || (error && fwr_negotiate_is_pushed(r) && !r->writing))
         return error;
     if (error && r->resumed) {
         /* Nobody has the image that was begun: any other good one will do. */
@@ -85,21 +86,19 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
     }
     if (error)
         return fwr_phase_back_off(r, error);
-    r->rounds = 0;
     if (memcmp(r->journal.id, r->id, FWR_ID_SIZE) != 0)
         r->guard_saved = r->guard_done = false;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "chosen: version %s, sequence %u, security version %u",
                       r->manifest.version, (unsigned)r->manifest.sequence,
                       (unsigned)r->manifest.security_version);
-    if (r->held || r->mode == FWR_START_DRY_RUN)
+    if (r->bus || r->mode == FWR_START_DRY_RUN)
         return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
     return fwr_phase_enter(r, FWR_PHASE_HOLD);
 }
 
 int fwr_phase_hold(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_host *host = r->config.host;
-    int error = host->hold(host->ctx);
+    int error = fwr_device_host(r, r->config.host->hold);
 
     *progress = true;
     if (error)
@@ -110,8 +109,7 @@ int fwr_phase_hold(struct fwr_recipient *r, bool *progress)
 
 int fwr_phase_take_bus(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_host *host = r->config.host;
-    int error = host->take_bus(host->ctx);
+    int error = fwr_device_host(r, r->config.host->take_bus);
 
     *progress = true;
     if (error)

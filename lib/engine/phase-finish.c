@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "device.h"
 #include "journal.h"
 #include "repair.h"
 #include "scan.h"
@@ -40,6 +41,7 @@ int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
         return error;
     memcpy(r->journal.id, r->id, FWR_ID_SIZE);
     r->journal.count = 0;
+    r->journal.unit_size = r->unit_size;
     r->journal.guarded = false;
     error = fwr_journal_map_hash(&r->manifest.map, r->journal.map);
     if (!error)
@@ -57,8 +59,7 @@ int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
 
 int fwr_phase_give_bus(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_host *host = r->config.host;
-    int error = host->give_bus(host->ctx);
+    int error = fwr_device_host(r, r->config.host->give_bus);
 
     *progress = true;
     if (error)
@@ -66,12 +67,14 @@ int fwr_phase_give_bus(struct fwr_recipient *r, bool *progress)
     r->bus = false;
     if (r->phase == FWR_PHASE_FAIL_GIVE_BUS)
         return fwr_phase_enter(r, FWR_PHASE_FAIL_RELEASE);
-    return fwr_phase_enter(r, r->config.boot_proof_ms ? FWR_PHASE_TRIAL_RECORD : FWR_PHASE_RELEASE);
+    return fwr_phase_enter(r, FWR_PHASE_TRIAL_RECORD);
 }
 
 int fwr_phase_trial_record(struct fwr_recipient *r, bool *progress)
 {
-    int error = fwr_journal_write(r, FWR_JOURNAL_TRIAL);
+    /* Without a boot proof nothing is open any more: a restart must not hold the host again. */
+    int error =
+        fwr_journal_write(r, r->config.boot_proof_ms ? FWR_JOURNAL_TRIAL : FWR_JOURNAL_CONFIRMED);
 
     *progress = true;
     if (error)
@@ -81,8 +84,7 @@ int fwr_phase_trial_record(struct fwr_recipient *r, bool *progress)
 
 int fwr_phase_release(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_host *host = r->config.host;
-    int error = host->release(host->ctx);
+    int error = fwr_device_host(r, r->config.host->release);
 
     *progress = true;
     if (error)
@@ -91,11 +93,23 @@ int fwr_phase_release(struct fwr_recipient *r, bool *progress)
     if (r->phase == FWR_PHASE_FAIL_RELEASE)
         return fwr_phase_enter(r, FWR_PHASE_FAILED);
     fwr_recipient_log(r, FWR_LOG_NOTICE, "host released");
-    if (r->config.boot_proof_ms == 0)
+    if (r->journal.type == FWR_JOURNAL_CONFIRMED)
         return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOORS);
+    if (r->config.boot_proof_ms == 0)
+        return fwr_phase_enter(r, FWR_PHASE_CONFIRM_RECORD);
     fwr_recipient_enter(r, FWR_PHASE_TRIAL);
     r->deadline = r->now + r->config.boot_proof_ms;
     return FWR_OK;
+}
+
+int fwr_phase_confirm_record(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_journal_write(r, FWR_JOURNAL_CONFIRMED);
+
+    *progress = true;
+    if (error)
+        return error;
+    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOORS);
 }
 
 int fwr_phase_confirm_floors(struct fwr_recipient *r, bool *progress)
@@ -115,9 +129,7 @@ int fwr_phase_confirm_floors(struct fwr_recipient *r, bool *progress)
 
 int fwr_phase_confirm_envelope(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_store *store = r->config.store;
-    int error = store->write(store->ctx, FWR_STORE_ENVELOPE, r->config.slot, r->envelope,
-                             r->envelope_length);
+    int error = fwr_device_save(r, FWR_STORE_ENVELOPE, r->envelope, r->envelope_length);
 
     *progress = true;
     if (error)

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "descent.h"
+#include "device.h"
 #include "journal.h"
 #include "repair.h"
 #include "scan.h"
@@ -25,7 +26,7 @@ static uint32_t next_segment(const struct fwr_recipient *r)
     for (uint16_t i = 0; i < r->redo_count; i++) {
         for (uint32_t at = 0; at < r->unit_size; at += fwr_block_size(r)) {
             uint32_t leaf;
-            if (r->redo[i] != r->guard_unit &&
+            if (!(r->guard_saved && r->redo[i] == r->guard_unit) &&
                 fwr_manifest_leaf_at(&r->manifest, r->redo[i] + at, &leaf) &&
                 r->top_marks[leaf / per_segment] < 2)
                 return leaf / per_segment;
@@ -73,10 +74,24 @@ static uint32_t count_marks(const struct fwr_recipient *r)
     return count;
 }
 
+/* Units that hold no leaf of the segment in work, nor of any other that is not right yet. */
+static int begin_fill_units(struct fwr_recipient *r)
+{
+    r->segment_first = r->leaves; /* no leaf is this plan's business */
+    return fwr_phase_enter(r, FWR_PHASE_FILL_UNITS);
+}
+
 int fwr_phase_next_segment(struct fwr_recipient *r)
 {
     uint32_t next = next_segment(r);
 
+    /* Owed units without a leaf first: a record has room for a batch of what is new only when
+     * what is owed does not fill it. */
+    if (r->writing) {
+        fwr_repair_reset(r);
+        if (fwr_repair_plan_owed_fill(r))
+            return begin_fill_units(r);
+    }
     if (next != FWR_NO_ADDRESS) {
         begin_segment(r, next, FWR_PHASE_SEGMENT_HASH);
         return FWR_OK;
@@ -192,9 +207,7 @@ static int digest(const void *bytes, size_t length, uint8_t out[FWR_ID_SIZE])
 
 int fwr_phase_guard_save(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_store *store = r->config.store;
-    int error =
-        store->write(store->ctx, FWR_STORE_GUARD, r->config.slot, r->lanes[0].buffer, r->unit_size);
+    int error = fwr_device_save(r, FWR_STORE_GUARD, r->lanes[0].buffer, r->unit_size);
 
     *progress = true;
     if (!error)
@@ -211,14 +224,12 @@ int fwr_phase_guard_save(struct fwr_recipient *r, bool *progress)
  * and only if it is what the journal says. */
 int fwr_phase_guard_load(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_store *store = r->config.store;
     uint8_t found[FWR_ID_SIZE];
     size_t length = 0;
     int error;
 
     fwr_repair_reset(r);
-    error = store->read(store->ctx, FWR_STORE_GUARD, r->config.slot, r->lanes[0].buffer,
-                        r->unit_max, &length);
+    error = fwr_device_load(r, FWR_STORE_GUARD, r->lanes[0].buffer, r->unit_max, &length);
     *progress = true;
     if (error == FWR_PENDING)
         return error;
@@ -231,7 +242,7 @@ int fwr_phase_guard_load(struct fwr_recipient *r, bool *progress)
     if (error) {
         fwr_recipient_log(r, FWR_LOG_NOTICE, "saved guard unusable (%s), fetching it again",
                           fwr_error_name(error));
-        r->guard_saved = false;
+        r->guard_saved = r->guard_done = false;
         return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
     }
     if (!r->guard_done)
@@ -242,21 +253,23 @@ int fwr_phase_guard_load(struct fwr_recipient *r, bool *progress)
 
 int fwr_phase_guard_erase(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_flash *flash = r->config.flash;
     int error;
 
     *progress = true;
     if (!r->dirty) {
-        error = flash->erase(flash->ctx, r->guard_unit, r->unit_size);
+        error = fwr_device_erase(r, r->guard_unit, r->unit_size);
+        if (error < 0 && r->lanes[0].retries++ < r->config.flash_retries)
+            return FWR_PENDING;
+        if (error < 0)
+            r->status.bad_block = r->guard_unit;
         if (error)
             return error;
         r->dirty = true;
         return FWR_OK;
     }
-    error = flash->sync(flash->ctx);
+    error = fwr_repair_sync(r);
     if (error)
         return error;
-    r->dirty = false;
     r->guard_done = true;
     return fwr_phase_next_segment(r);
 }
@@ -277,9 +290,7 @@ int fwr_phase_guard_write(struct fwr_recipient *r, bool *progress)
 
 int fwr_phase_candidate_save(struct fwr_recipient *r, bool *progress)
 {
-    const struct fwr_store *store = r->config.store;
-    int error = store->write(store->ctx, FWR_STORE_CANDIDATE, r->config.slot, r->envelope,
-                             r->envelope_length);
+    int error = fwr_device_save(r, FWR_STORE_CANDIDATE, r->envelope, r->envelope_length);
 
     *progress = true;
     if (error)
@@ -290,13 +301,17 @@ int fwr_phase_candidate_save(struct fwr_recipient *r, bool *progress)
 int fwr_phase_intent(struct fwr_recipient *r, bool *progress)
 {
     struct fwr_journal *j = &r->journal;
-    int error = fwr_journal_map_hash(&r->manifest.map, j->map);
 
     *progress = true;
+    /* A record says that what the one before it named is done: not before it is certain. */
+    int error = fwr_repair_sync(r);
+    if (!error)
+        error = fwr_journal_map_hash(&r->manifest.map, j->map);
     if (error)
         return error;
     memcpy(j->id, r->id, FWR_ID_SIZE);
     j->run = r->run;
+    j->unit_size = r->unit_size;
     j->guarded = r->guard_saved;
     memcpy(j->units, r->redo, r->redo_count * sizeof(r->redo[0]));
     j->count = r->redo_count;
@@ -314,26 +329,21 @@ int fwr_phase_intent(struct fwr_recipient *r, bool *progress)
 int fwr_phase_fill(struct fwr_recipient *r, bool *progress)
 {
     uint32_t address;
+    int error = fwr_scan_fill_step(r, &address);
 
     *progress = true;
-    /* Units owed that hold no leaf at all. */
-    for (uint16_t i = 0; r->plan_count == 0 && i < r->redo_count; i++)
-        if (r->redo[i] != r->guard_unit)
-            fwr_repair_plan_unit(r, r->redo[i]);
-    int error = fwr_scan_fill_step(r, &address);
     if (error)
         return error;
-    if (address != FWR_NO_ADDRESS && fwr_repair_plan_unit(r, address)) {
-        r->status.blocks_blank++;
-        r->status.blocks_repaired++;
+    if (address != FWR_NO_ADDRESS && fwr_repair_plan_unit(r, address))
         return FWR_OK;
-    }
     if (address != FWR_NO_ADDRESS)
         r->fill_cursor = address; /* the plan is full: first do that much */
-    if (r->plan_count > 0) {
-        r->segment_first = r->leaves; /* no leaf is this plan's business */
-        return fwr_phase_enter(r, FWR_PHASE_FILL_UNITS);
-    }
+    if (r->plan_count > 0)
+        return begin_fill_units(r);
+    /* What the pass before found wrong is right now, here or with the leaves beside it. */
+    r->status.blocks_blank += r->fill_wrong;
+    r->status.blocks_repaired += r->fill_wrong;
+    r->fill_wrong = 0;
     if (r->guard_done)
         return fwr_phase_enter(r, FWR_PHASE_GUARD_LOAD);
     return fwr_phase_begin_hash(r, FWR_PHASE_VERIFY);
@@ -348,5 +358,7 @@ int fwr_phase_fill_units(struct fwr_recipient *r, bool *progress)
     *progress = true;
     fwr_repair_settle(r);
     fwr_repair_reset(r);
+    if (r->redo_count > 0 || next_segment(r) != FWR_NO_ADDRESS)
+        return fwr_phase_next_segment(r);
     return fwr_phase_enter(r, FWR_PHASE_FILL);
 }

@@ -19,42 +19,49 @@ static int rest(struct fwr_recipient *r, bool *progress)
 }
 
 static const struct fwr_phase_row phases[FWR_PHASE_COUNT] = {
-    [FWR_PHASE_IDLE] = {FWR_STATE_IDLE, true, false, rest},
-    [FWR_PHASE_CHECK] = {FWR_STATE_CHECKING, false, false, fwr_phase_check},
-    [FWR_PHASE_ASK] = {FWR_STATE_NEGOTIATING, false, false, fwr_phase_ask},
-    [FWR_PHASE_JUDGE] = {FWR_STATE_NEGOTIATING, false, false, fwr_phase_judge},
-    [FWR_PHASE_HOLD] = {FWR_STATE_HOLDING, false, false, fwr_phase_hold},
-    [FWR_PHASE_TAKE_BUS] = {FWR_STATE_HOLDING, false, false, fwr_phase_take_bus},
-    [FWR_PHASE_HASH] = {FWR_STATE_HASHING, false, false, fwr_phase_hash},
-    [FWR_PHASE_TOP] = {FWR_STATE_REPAIRING, false, true, fwr_phase_top},
-    [FWR_PHASE_GUARD_HASH] = {FWR_STATE_REPAIRING, false, false, fwr_phase_segment_hash},
-    [FWR_PHASE_GUARD_DESCENT] = {FWR_STATE_REPAIRING, false, true, fwr_phase_guard_descent},
-    [FWR_PHASE_GUARD_UNIT] = {FWR_STATE_REPAIRING, false, true, fwr_phase_guard_unit},
-    [FWR_PHASE_GUARD_SAVE] = {FWR_STATE_REPAIRING, false, false, fwr_phase_guard_save},
-    [FWR_PHASE_CANDIDATE_SAVE] = {FWR_STATE_REPAIRING, false, false, fwr_phase_candidate_save},
-    [FWR_PHASE_INTENT] = {FWR_STATE_REPAIRING, false, false, fwr_phase_intent},
-    [FWR_PHASE_GUARD_ERASE] = {FWR_STATE_REPAIRING, false, false, fwr_phase_guard_erase},
-    [FWR_PHASE_SEGMENT_HASH] = {FWR_STATE_REPAIRING, false, false, fwr_phase_segment_hash},
-    [FWR_PHASE_SEGMENT_DESCENT] = {FWR_STATE_REPAIRING, false, true, fwr_phase_segment_descent},
-    [FWR_PHASE_UNITS] = {FWR_STATE_REPAIRING, false, true, fwr_phase_units},
-    [FWR_PHASE_FILL] = {FWR_STATE_REPAIRING, false, false, fwr_phase_fill},
-    [FWR_PHASE_FILL_UNITS] = {FWR_STATE_REPAIRING, false, false, fwr_phase_fill_units},
-    [FWR_PHASE_GUARD_LOAD] = {FWR_STATE_REPAIRING, false, false, fwr_phase_guard_load},
-    [FWR_PHASE_GUARD_WRITE] = {FWR_STATE_REPAIRING, false, false, fwr_phase_guard_write},
-    [FWR_PHASE_VERIFY] = {FWR_STATE_VERIFYING, false, false, fwr_phase_verify},
-    [FWR_PHASE_COMMIT] = {FWR_STATE_RELEASING, false, false, fwr_phase_commit},
-    [FWR_PHASE_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, fwr_phase_give_bus},
-    [FWR_PHASE_TRIAL_RECORD] = {FWR_STATE_RELEASING, false, false, fwr_phase_trial_record},
-    [FWR_PHASE_RELEASE] = {FWR_STATE_RELEASING, false, false, fwr_phase_release},
-    [FWR_PHASE_TRIAL] = {FWR_STATE_TRIAL, false, false, rest},
-    [FWR_PHASE_CONFIRM_FLOORS] = {FWR_STATE_RELEASING, false, false, fwr_phase_confirm_floors},
-    [FWR_PHASE_CONFIRM_ENVELOPE] = {FWR_STATE_RELEASING, false, false, fwr_phase_confirm_envelope},
-    [FWR_PHASE_CONFIRM_JOURNAL] = {FWR_STATE_RELEASING, false, false, fwr_phase_confirm_journal},
-    [FWR_PHASE_DONE] = {FWR_STATE_DONE, true, false, rest},
-    [FWR_PHASE_BACKOFF] = {FWR_STATE_BACKOFF, false, false, rest},
-    [FWR_PHASE_FAIL_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, fwr_phase_give_bus},
-    [FWR_PHASE_FAIL_RELEASE] = {FWR_STATE_RELEASING, false, false, fwr_phase_release},
-    [FWR_PHASE_FAILED] = {FWR_STATE_FAILED, true, false, rest},
+    [FWR_PHASE_IDLE] = {FWR_STATE_IDLE, true, false, false, rest},
+    [FWR_PHASE_CHECK] = {FWR_STATE_CHECKING, false, false, false, fwr_phase_check},
+    [FWR_PHASE_ASK] = {FWR_STATE_NEGOTIATING, false, false, false, fwr_phase_ask},
+    [FWR_PHASE_JUDGE] = {FWR_STATE_NEGOTIATING, false, false, false, fwr_phase_judge},
+    [FWR_PHASE_HOLD] = {FWR_STATE_HOLDING, false, false, false, fwr_phase_hold},
+    [FWR_PHASE_TAKE_BUS] = {FWR_STATE_HOLDING, false, false, false, fwr_phase_take_bus},
+    [FWR_PHASE_HASH] = {FWR_STATE_HASHING, false, false, false, fwr_phase_hash},
+    [FWR_PHASE_TOP] = {FWR_STATE_REPAIRING, false, true, false, fwr_phase_top},
+    [FWR_PHASE_GUARD_HASH] = {FWR_STATE_REPAIRING, false, false, false, fwr_phase_segment_hash},
+    [FWR_PHASE_GUARD_DESCENT] = {FWR_STATE_REPAIRING, false, true, false, fwr_phase_guard_descent},
+    [FWR_PHASE_GUARD_UNIT] = {FWR_STATE_REPAIRING, false, true, false, fwr_phase_guard_unit},
+    [FWR_PHASE_GUARD_SAVE] = {FWR_STATE_REPAIRING, false, false, false, fwr_phase_guard_save},
+    [FWR_PHASE_CANDIDATE_SAVE] = {FWR_STATE_REPAIRING, false, false, false,
+                                  fwr_phase_candidate_save},
+    [FWR_PHASE_INTENT] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_intent},
+    [FWR_PHASE_GUARD_ERASE] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_guard_erase},
+    [FWR_PHASE_SEGMENT_HASH] = {FWR_STATE_REPAIRING, false, false, false, fwr_phase_segment_hash},
+    [FWR_PHASE_SEGMENT_DESCENT] = {FWR_STATE_REPAIRING, false, true, false,
+                                   fwr_phase_segment_descent},
+    [FWR_PHASE_UNITS] = {FWR_STATE_REPAIRING, false, true, true, fwr_phase_units},
+    [FWR_PHASE_FILL] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_fill},
+    [FWR_PHASE_FILL_UNITS] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_fill_units},
+    [FWR_PHASE_GUARD_LOAD] = {FWR_STATE_REPAIRING, false, false, false, fwr_phase_guard_load},
+    [FWR_PHASE_GUARD_WRITE] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_guard_write},
+    [FWR_PHASE_VERIFY] = {FWR_STATE_VERIFYING, false, false, true, fwr_phase_verify},
+    [FWR_PHASE_COMMIT] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_commit},
+    [FWR_PHASE_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_give_bus},
+    [FWR_PHASE_TRIAL_RECORD] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_trial_record},
+    [FWR_PHASE_RELEASE] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_release},
+    [FWR_PHASE_TRIAL] = {FWR_STATE_TRIAL, false, false, false, rest},
+    [FWR_PHASE_CONFIRM_RECORD] = {FWR_STATE_RELEASING, false, false, true,
+                                  fwr_phase_confirm_record},
+    [FWR_PHASE_CONFIRM_FLOORS] = {FWR_STATE_RELEASING, false, false, true,
+                                  fwr_phase_confirm_floors},
+    [FWR_PHASE_CONFIRM_ENVELOPE] = {FWR_STATE_RELEASING, false, false, true,
+                                    fwr_phase_confirm_envelope},
+    [FWR_PHASE_CONFIRM_JOURNAL] = {FWR_STATE_RELEASING, false, false, true,
+                                   fwr_phase_confirm_journal},
+    [FWR_PHASE_DONE] = {FWR_STATE_DONE, true, false, false, rest},
+    [FWR_PHASE_BACKOFF] = {FWR_STATE_BACKOFF, false, false, false, rest},
+    [FWR_PHASE_FAIL_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_give_bus},
+    [FWR_PHASE_FAIL_RELEASE] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_release},
+    [FWR_PHASE_FAILED] = {FWR_STATE_FAILED, true, false, false, rest},
 };
 
 const struct fwr_phase_row *fwr_phase_row(const struct fwr_recipient *r)
@@ -116,6 +123,8 @@ int fwr_phase_enter(struct fwr_recipient *r, enum fwr_phase phase)
 void fwr_recipient_fail(struct fwr_recipient *r, int reason)
 {
     r->reason = reason;
+    r->aborting = false;
+    fwr_repair_owe(r);
     fwr_repair_reset(r);
     fwr_transfer_end_all(r, (uint8_t)-reason);
     fwr_recipient_log(r, FWR_LOG_ERROR, "stopped: %s (%s)", fwr_error_text(reason),
@@ -142,24 +151,22 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     }
     uint8_t doublings = r->rounds < BACKOFF_DOUBLINGS ? r->rounds : BACKOFF_DOUBLINGS;
     uint64_t pause = (uint64_t)r->config.backoff_ms << doublings;
-    uint32_t jitter = 0;
+    uint64_t longest = (uint64_t)r->config.backoff_ms << BACKOFF_DOUBLINGS;
     uint64_t retry_at = fwr_negotiate_retry_at(r);
+    uint32_t jitter = 0;
 
     r->config.platform->random(r->config.platform->ctx, &jitter, sizeof(jitter));
     pause += jitter % (pause / 4 + 1);
-    /* What was in flight is unknown now: it is owed, as after a power cut. */
-    if (r->journal.type == FWR_JOURNAL_IN_FLIGHT) {
-        memcpy(r->redo, r->journal.units, r->journal.count * sizeof(r->redo[0]));
-        r->redo_count = r->journal.count;
-    }
+    fwr_repair_owe(r);
     fwr_repair_reset(r);
     fwr_transfer_end_all(r, (uint8_t)-reason);
     r->reason = reason;
-    r->rounds++;
+    r->rounds = r->rounds < UINT8_MAX ? r->rounds + 1 : UINT8_MAX;
     fwr_recipient_enter(r, FWR_PHASE_BACKOFF);
     r->deadline = r->now + pause;
+    /* The donors know when they are free again, but nobody may put us off for ever. */
     if (reason == FWR_E_DONORS_BUSY && retry_at > r->now)
-        r->deadline = retry_at;
+        r->deadline = retry_at < r->now + longest ? retry_at : r->now + longest;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "nothing usable: %s; asking again in %u ms",
                       fwr_error_text(reason), (unsigned)(r->deadline - r->now));
     return FWR_OK;

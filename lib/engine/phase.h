@@ -18,6 +18,7 @@ struct fwr_phase_row {
     enum fwr_state state; /* as peers see it */
     bool rest;
     bool needs_donors; /* waits for bytes of the chosen image */
+    bool binding;      /* from the journal's first record to its end: not to be aborted */
     fwr_phase_handler *step;
 };
 const struct fwr_phase_row *fwr_phase_row(const struct fwr_recipient *r);
@@ -56,8 +57,8 @@ fwr_phase_handler fwr_phase_segment_hash, fwr_phase_segment_descent, fwr_phase_u
     fwr_phase_guard_load, fwr_phase_guard_write;
 /* phase-finish.c */
 fwr_phase_handler fwr_phase_verify, fwr_phase_commit, fwr_phase_give_bus, fwr_phase_trial_record,
-    fwr_phase_release, fwr_phase_confirm_floors, fwr_phase_confirm_envelope,
-    fwr_phase_confirm_journal;
+    fwr_phase_release, fwr_phase_confirm_record, fwr_phase_confirm_floors,
+    fwr_phase_confirm_envelope, fwr_phase_confirm_journal;
 
 /* Where writing begins: the guard first where one is wanted. FWR_OK. */
 int fwr_phase_begin_writing(struct fwr_recipient *r);

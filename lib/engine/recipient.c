@@ -15,13 +15,42 @@
 #include "storage.h"
 #include "transfer.h"
 
+/* The candidate that the journal speaks of, from the store. */
+static int load_candidate(struct fwr_recipient *r)
+{
+    uint8_t map[FWR_ID_SIZE];
+    int error;
+
+    do
+        error = fwr_phase_load_envelope(r, FWR_STORE_CANDIDATE);
+    while (error == FWR_PENDING);
+    if (!error)
+        error = fwr_journal_map_hash(&r->manifest.map, map);
+    if (!error && (memcmp(r->journal.id, r->id, FWR_ID_SIZE) != 0 ||
+                   memcmp(r->journal.map, map, sizeof(map)) != 0))
+        error = FWR_E_STORE_CORRUPT;
+    return error;
+}
+
+/* The host was given the flash back, or was about to be: it is not held again. */
+static void resume_released(struct fwr_recipient *r)
+{
+    r->held = true;
+    if (r->resumed)
+        fwr_recipient_enter(r, FWR_PHASE_RELEASE);
+    else
+        fwr_recipient_fail(r, FWR_E_STORE_CORRUPT);
+}
+
 /* Goes on where a power cut, or anything else that killed us, left off. */
 static int resume(struct fwr_recipient *r)
 {
     struct fwr_journal *j = &r->journal;
-    int error = fwr_journal_read(r);
-    uint8_t map[FWR_ID_SIZE];
+    int error;
 
+    do
+        error = fwr_journal_read(r);
+    while (error == FWR_PENDING);
     if (error && error != FWR_E_STORE_CORRUPT)
         return error;
     if (!error && j->type == FWR_JOURNAL_NONE)
@@ -29,33 +58,40 @@ static int resume(struct fwr_recipient *r)
     r->mode = FWR_START_REPAIR;
     r->started = r->now;
     r->run = j->run;
-    r->writing = true;
     if (error) {
         fwr_recipient_log(r, FWR_LOG_ERROR, "the journal is damaged: repairing from the start");
     } else {
-        error = fwr_phase_load_envelope(r, FWR_STORE_CANDIDATE);
-        if (!error)
-            error = fwr_journal_map_hash(&r->manifest.map, map);
-        if (!error &&
-            (memcmp(j->id, r->id, FWR_ID_SIZE) != 0 || memcmp(j->map, map, sizeof(map)) != 0))
-            error = FWR_E_STORE_CORRUPT;
-        r->resumed = error == FWR_OK;
-        fwr_recipient_log(r, FWR_LOG_NOTICE, "resuming a recovery that was cut");
+        r->resumed = load_candidate(r) == FWR_OK;
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "resuming a recovery that was cut%s",
+                          r->resumed ? "" : "; its envelope is damaged");
     }
-    if (j->type == FWR_JOURNAL_IN_FLIGHT) {
-        memcpy(r->redo, j->units, j->count * sizeof(r->redo[0]));
-        r->redo_count = j->count;
-    }
-    r->guard_saved = r->resumed && j->guarded;
-    if (r->resumed && j->type == FWR_JOURNAL_TRIAL) {
-        r->writing = false;
-        fwr_recipient_enter(r, FWR_PHASE_RELEASE);
+    if (j->type >= FWR_JOURNAL_TRIAL) {
+        resume_released(r);
         return FWR_OK;
     }
-    if (!r->resumed && j->type == FWR_JOURNAL_COMMIT)
-        j->type = FWR_JOURNAL_NONE; /* committed to something we do not have: from the start */
+    fwr_repair_owe(r);
+    r->guard_saved = r->resumed && j->guarded;
+    r->writing = true;
+    if (!r->resumed && j->type == FWR_JOURNAL_COMMIT) {
+        /* Committed to something we do not have: looked at again, but not held for ever. */
+        j->type = FWR_JOURNAL_NONE;
+        r->writing = false;
+    }
     fwr_recipient_enter(r, FWR_PHASE_HOLD);
     return FWR_OK;
+}
+
+/* What outlives a boot. The store is waited for: until it has answered nothing can be said. */
+static int load_records(struct fwr_recipient *r)
+{
+    int error;
+
+    do
+        error = fwr_floors_read(r, &r->floors);
+    while (error == FWR_PENDING);
+    while (!error && (error = fwr_control_load_policy(r)) == FWR_PENDING)
+        ;
+    return error ? error : resume(r);
 }
 
 int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t size,
@@ -84,11 +120,7 @@ int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t s
     fwr_repair_reset(r);
     int error = fwr_hasher_init(&r->hasher, FWR_HASH_SHA256);
     if (!error)
-        error = fwr_floors_read(r, &r->floors);
-    if (!error)
-        error = fwr_control_load_policy(r);
-    if (!error)
-        error = resume(r);
+        error = load_records(r);
     if (error) {
         fwr_recipient_end(r);
         return error;
@@ -103,6 +135,11 @@ void fwr_recipient_end(struct fwr_recipient *r)
     OPENSSL_cleanse(r->peers, sizeof(*r->peers) * (r->config.peer_count + 1u));
 }
 
+static uint32_t next_run(const struct fwr_recipient *r)
+{
+    return r->run == UINT32_MAX ? 1 : r->run + 1;
+}
+
 static void begin_run(struct fwr_recipient *r, enum fwr_start_mode mode, uint32_t run)
 {
     r->mode = (uint8_t)mode;
@@ -113,6 +150,8 @@ static void begin_run(struct fwr_recipient *r, enum fwr_start_mode mode, uint32_
     r->verifies = 0;
     r->chosen = -1;
     r->healthy = false;
+    r->aborting = false;
+    r->resumed = r->resumed && r->writing;
     memset(&r->status, 0, sizeof(r->status));
     r->status.bad_block = FWR_NO_ADDRESS;
     r->segments_wrong = r->segments_done = 0;
@@ -125,26 +164,26 @@ int fwr_recipient_start(struct fwr_recipient *r, uint64_t now, enum fwr_start_mo
 
     r->now = now;
     if (run == 0)
-        run = r->run + 1;
-    if (run == r->run && mode == r->mode)
+        run = next_run(r);
+    else if (run == r->run && mode == r->mode)
         return FWR_OK;
-    if (run <= r->run)
+    else if (run <= r->run)
         return FWR_E_STALE;
     if (!fwr_at_rest(r) && r->phase != FWR_PHASE_BACKOFF)
         return FWR_E_BUSY;
-    if (r->writing && mode != FWR_START_REPAIR)
-        return FWR_E_BUSY; /* a half-written flash is repaired before anything else */
+    if ((r->writing || r->held) && mode != FWR_START_REPAIR)
+        return FWR_E_BUSY; /* a half-written flash or a held host comes before anything else */
     begin_run(r, mode, run);
     fwr_recipient_log(r, FWR_LOG_NOTICE, "run %u: %s", (unsigned)run,
                       mode == FWR_START_CHECK     ? "check"
                       : mode == FWR_START_DRY_RUN ? "dry run"
                                                   : "repair");
-    if (mode == FWR_START_CHECK) {
-        fwr_recipient_enter(r, FWR_PHASE_CHECK);
-        return FWR_OK;
-    }
     if (!r->config.trust) {
         fwr_recipient_fail(r, FWR_E_UNPROVISIONED);
+        return FWR_OK;
+    }
+    if (mode == FWR_START_CHECK) {
+        fwr_recipient_enter(r, FWR_PHASE_CHECK);
         return FWR_OK;
     }
     if (r->config.start_jitter_ms > 0 &&
@@ -160,7 +199,7 @@ int fwr_recipient_start(struct fwr_recipient *r, uint64_t now, enum fwr_start_mo
 
 void fwr_recipient_begin_pushed(struct fwr_recipient *r, const struct fwr_offer_request *offer)
 {
-    begin_run(r, FWR_START_REPAIR, r->run + 1);
+    begin_run(r, FWR_START_REPAIR, next_run(r));
     r->resumed = false;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "run %u: a console offers an image", (unsigned)r->run);
     fwr_negotiate_pushed(r, offer);
@@ -170,9 +209,10 @@ void fwr_recipient_begin_pushed(struct fwr_recipient *r, const struct fwr_offer_
 int fwr_recipient_abort(struct fwr_recipient *r, uint64_t now)
 {
     r->now = now;
-    if (r->writing)
+    if (r->writing || fwr_phase_row(r)->binding)
         return FWR_E_STATE;
-    if (!fwr_at_rest(r))
+    r->aborting = !fwr_at_rest(r);
+    if (r->aborting && !r->outstanding)
         fwr_recipient_fail(r, FWR_E_ABORTED);
     return FWR_OK;
 }
@@ -183,7 +223,7 @@ void fwr_recipient_boot_proven(struct fwr_recipient *r, uint64_t now)
     if (r->phase != FWR_PHASE_TRIAL)
         return;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "the host proved its boot");
-    fwr_recipient_enter(r, FWR_PHASE_CONFIRM_FLOORS);
+    fwr_recipient_enter(r, FWR_PHASE_CONFIRM_RECORD);
 }
 
 /* ---- messages and time ---- */
@@ -236,30 +276,43 @@ static int keep_donors(struct fwr_recipient *r)
     return fwr_negotiate_retry_at(r) > 0 ? FWR_E_DONORS_BUSY : FWR_E_DONORS_LOST;
 }
 
+/* What a phase's error, or the loss of its donors, leads to. */
+static void turn_away(struct fwr_recipient *r, uint8_t phase, int error)
+{
+    if (error == FWR_E_DONORS_LOST || error == FWR_E_DONORS_BUSY) {
+        fwr_phase_back_off(r, error);
+    } else if (phase == FWR_PHASE_FAIL_GIVE_BUS || phase == FWR_PHASE_FAIL_RELEASE) {
+        /* Giving back is tried only once: what fails then is already the failure. */
+        fwr_recipient_log(r, FWR_LOG_ERROR, "could not release the host: %s",
+                          fwr_error_text(error));
+        fwr_recipient_enter(r, FWR_PHASE_FAILED);
+    } else {
+        fwr_recipient_fail(r, error);
+    }
+}
+
 int fwr_recipient_step(struct fwr_recipient *r, uint64_t now)
 {
     bool progress = false;
     uint8_t phase = r->phase;
 
     r->now = now;
+    if (r->policy_saving) {
+        fwr_control_save_policy(r);
+        return FWR_PENDING;
+    }
+    if (r->aborting && !r->outstanding) {
+        fwr_recipient_fail(r, FWR_E_ABORTED);
+        return FWR_PENDING;
+    }
     int error = fwr_phase_row(r)->step(r, &progress);
-    if (error >= 0 && fwr_phase_row(r)->needs_donors) {
+    if (error >= 0 && !r->outstanding && fwr_phase_row(r)->needs_donors) {
         int lost = keep_donors(r);
         error = lost ? lost : error;
     }
-    if (error == FWR_E_DONORS_LOST || error == FWR_E_DONORS_BUSY) {
-        fwr_phase_back_off(r, error);
-        progress = true;
-    } else if (error < 0) {
-        /* Giving back is tried only once: what fails then is already the failure. */
-        if (phase == FWR_PHASE_FAIL_GIVE_BUS || phase == FWR_PHASE_FAIL_RELEASE) {
-            fwr_recipient_log(r, FWR_LOG_ERROR, "could not release the host: %s",
-                              fwr_error_text(error));
-            fwr_recipient_enter(r, FWR_PHASE_FAILED);
-        } else {
-            fwr_recipient_fail(r, error);
-        }
-        progress = true;
+    if (error < 0) {
+        turn_away(r, phase, error);
+        return FWR_PENDING;
     }
     return progress || (error == FWR_OK && r->phase != phase) ? FWR_PENDING : FWR_OK;
 }

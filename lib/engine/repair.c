@@ -9,8 +9,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include "journal.h"
+#include "device.h"
 #include "fetch.h"
+#include "journal.h"
 #include "transfer.h"
 
 /* At a slow road a record should not name more than this much waiting. */
@@ -19,7 +20,6 @@
 void fwr_repair_reset(struct fwr_recipient *r)
 {
     r->plan_count = r->plan_next = r->plan_written = r->plan_covered = 0;
-    r->syncing = false;
     for (uint8_t i = 0; i < r->config.lanes; i++) {
         struct fwr_lane *lane = &r->lanes[i];
         if (lane->state != FWR_LANE_FREE && lane->fetch != FWR_NONE)
@@ -39,6 +39,51 @@ static uint16_t unit_blocks(const struct fwr_recipient *r)
 {
     assert(fwr_block_size(r) > 0); /* a manifest has been accepted */
     return (uint16_t)(r->unit_size / fwr_block_size(r));
+}
+
+/* ---- owed ---- */
+
+void fwr_repair_owe(struct fwr_recipient *r)
+{
+    const struct fwr_journal *j = &r->journal;
+
+    if (j->type != FWR_JOURNAL_IN_FLIGHT)
+        return;
+    memcpy(r->redo, j->units, j->count * sizeof(r->redo[0]));
+    r->redo_count = j->count;
+    r->redo_size = j->unit_size;
+}
+
+/* Whether the image in use writes a unit: never both, geometry was checked. */
+static bool unit_is_written(const struct fwr_recipient *r, uint32_t unit)
+{
+    const struct fwr_region *region = fwr_region_map_find(&r->manifest.map, unit);
+
+    return region && region->kind != FWR_REGION_PRESERVE &&
+           !fwr_manifest_waived(&r->manifest, r->config.board->local, unit);
+}
+
+int fwr_repair_adopt(struct fwr_recipient *r)
+{
+    uint8_t *old = r->lane_area; /* free, and never smaller: a unit is at least 512 bytes */
+    uint16_t count = r->redo_count;
+
+    memcpy(old, r->redo, count * sizeof(r->redo[0]));
+    r->redo_count = 0;
+    for (uint16_t i = 0; i < count; i++) {
+        uint32_t first;
+        memcpy(&first, old + i * sizeof(first), sizeof(first));
+        uint64_t end = (uint64_t)first + r->redo_size;
+        for (uint64_t unit = unit_of(r, first); unit < end; unit += r->unit_size) {
+            if (!unit_is_written(r, (uint32_t)unit) || fwr_repair_owed(r, (uint32_t)unit))
+                continue;
+            if (r->redo_count == FWR_REDO_MAX)
+                return FWR_E_GEOMETRY;
+            r->redo[r->redo_count++] = (uint32_t)unit;
+        }
+    }
+    r->redo_size = r->unit_size;
+    return FWR_OK;
 }
 
 /* ---- plan ---- */
@@ -63,6 +108,19 @@ bool fwr_repair_plan_unit(struct fwr_recipient *r, uint32_t address)
         return false;
     r->plan[r->plan_count++] = unit;
     return true;
+}
+
+bool fwr_repair_plan_owed_fill(struct fwr_recipient *r)
+{
+    for (uint16_t i = 0; i < r->redo_count; i++) {
+        uint32_t leaf;
+        bool leaves = false;
+        for (uint32_t at = 0; at < r->unit_size && !leaves; at += fwr_block_size(r))
+            leaves = fwr_manifest_leaf_at(&r->manifest, r->redo[i] + at, &leaf);
+        if (!leaves && !fwr_repair_plan_unit(r, r->redo[i]))
+            break;
+    }
+    return r->plan_count > 0;
 }
 
 void fwr_repair_plan_segment(struct fwr_recipient *r)
@@ -172,7 +230,6 @@ static int sort_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b
 /* Looks for one searched block elsewhere in this flash; one read a call. */
 static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
 {
-    const struct fwr_flash *flash = r->config.flash;
     uint32_t size = fwr_block_size(r), own = segment_leaf(r, lane->unit + b * size);
     uint8_t *block = lane->buffer + (size_t)b * size;
     const uint8_t *expected = expected_hash(r, own);
@@ -186,7 +243,7 @@ static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t
         return FWR_OK;
     }
     int error =
-        flash->read(flash->ctx, fwr_manifest_leaf_address(&r->manifest, lane->copy), block, size);
+        fwr_device_read(r, fwr_manifest_leaf_address(&r->manifest, lane->copy), block, size);
     if (error)
         return error;
     error = hash_matches(r, block, expected);
@@ -204,11 +261,9 @@ static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t
 /* Load: the unit as it is, then each block in turn. FWR_OK when the lane may fetch. */
 static int load_step(struct fwr_recipient *r, struct fwr_lane *lane)
 {
-    const struct fwr_flash *flash = r->config.flash;
-
     if (!lane->loaded) {
         if (!all_new(r, lane)) {
-            int error = flash->read(flash->ctx, lane->unit, lane->buffer, r->unit_size);
+            int error = fwr_device_read(r, lane->unit, lane->buffer, r->unit_size);
             if (error)
                 return error;
         }
@@ -261,7 +316,6 @@ static int take_run(struct fwr_recipient *r, struct fwr_lane *lane)
         uint32_t address = lane->unit + b * size, leaf = segment_leaf(r, address);
         int error = hash_matches(r, lane->buffer + (size_t)b * size, expected_hash(r, leaf));
         if (error == FWR_E_BLOCK_HASH) {
-            r->status.bad_block = address;
             return fwr_fetch_wrong(r, lane->fetch, error) ? FWR_PENDING : FWR_E_DONORS_LOST;
         }
         if (error)
@@ -315,9 +369,8 @@ static bool is_erased(const struct fwr_recipient *r, const uint8_t *bytes)
 
 static int read_back(struct fwr_recipient *r, struct fwr_lane *lane)
 {
-    const struct fwr_flash *flash = r->config.flash;
     uint32_t size = fwr_block_size(r), offset = lane->block * size;
-    int error = flash->read(flash->ctx, lane->unit + offset, r->block, size);
+    int error = fwr_device_read(r, lane->unit + offset, r->block, size);
 
     if (error)
         return error == FWR_PENDING ? error : write_again(r, lane, error);
@@ -329,7 +382,6 @@ static int read_back(struct fwr_recipient *r, struct fwr_lane *lane)
 /* One operation on the unit. FWR_OK: it is in the flash and read back right. */
 static int write_step(struct fwr_recipient *r, struct fwr_lane *lane)
 {
-    const struct fwr_flash *flash = r->config.flash;
     int error = FWR_OK;
 
     r->dirty = true;
@@ -338,13 +390,13 @@ static int write_step(struct fwr_recipient *r, struct fwr_lane *lane)
     case FWR_LANE_ERASE:
         lane->state = FWR_LANE_ERASE;
         lane->block = 0;
-        error = flash->erase(flash->ctx, lane->unit, r->unit_size);
+        error = fwr_device_erase(r, lane->unit, r->unit_size);
         if (!error)
             lane->state = FWR_LANE_PROGRAM;
         break;
     case FWR_LANE_PROGRAM:
         if (!is_erased(r, lane->buffer))
-            error = flash->program(flash->ctx, lane->unit, lane->buffer, r->unit_size);
+            error = fwr_device_program(r, lane->unit, lane->buffer, r->unit_size);
         if (!error)
             lane->state = FWR_LANE_READ_BACK;
         break;
@@ -396,17 +448,15 @@ void fwr_repair_settle(struct fwr_recipient *r)
 
 int fwr_repair_sync(struct fwr_recipient *r)
 {
-    const struct fwr_flash *flash = r->config.flash;
-    int error = r->dirty ? flash->sync(flash->ctx) : FWR_OK;
+    int error = r->dirty ? fwr_device_sync(r) : FWR_OK;
 
-    r->syncing = error == FWR_PENDING;
     if (!error)
         r->dirty = false;
     return error;
 }
 
-/* Names the next batch in the journal: what was in flight before is done, and was synced. */
-static int cover_next(struct fwr_recipient *r)
+/* Makes the record of the next batch: what was in flight before is done, and was synced. */
+static void name_next(struct fwr_recipient *r)
 {
     struct fwr_journal *j = &r->journal;
     uint32_t end = r->plan_written, room;
@@ -423,9 +473,17 @@ static int cover_next(struct fwr_recipient *r)
         room--;
         j->units[j->count++] = r->plan[end];
     }
+    r->plan_named = end;
+}
+
+/* Names the next batch in the journal. */
+static int cover_next(struct fwr_recipient *r)
+{
+    if (!r->outstanding)
+        name_next(r);
     int error = fwr_journal_write(r, FWR_JOURNAL_IN_FLIGHT);
     if (!error)
-        r->plan_covered = end;
+        r->plan_covered = r->plan_named;
     return error;
 }
 
@@ -441,10 +499,12 @@ static void assign_lanes(struct fwr_recipient *r, bool *progress)
     }
 }
 
-/* The lane whose unit is being written; or one that may be begun, in the order of the plan. */
-static struct fwr_lane *lane_to_write(struct fwr_recipient *r)
+/* The lane whose turn it is at the flash, or NULL: one whose unit is being written; else one to
+ * load, so that what it asks for is on its way while the flash is busy; else the first in the
+ * plan that is ready, unless the batch before it has to end first. */
+static struct fwr_lane *lane_in_turn(struct fwr_recipient *r)
 {
-    struct fwr_lane *ready = NULL;
+    struct fwr_lane *ready = NULL, *load = NULL;
 
     for (uint8_t i = 0; i < r->config.lanes; i++) {
         struct fwr_lane *lane = &r->lanes[i];
@@ -452,23 +512,17 @@ static struct fwr_lane *lane_to_write(struct fwr_recipient *r)
             return lane;
         if (lane->state == FWR_LANE_READY && (!ready || lane->plan < ready->plan))
             ready = lane;
+        if (lane->state == FWR_LANE_LOAD && (!load || lane->plan < load->plan))
+            load = lane;
     }
-    return ready;
-}
-
-static struct fwr_lane *lane_to_load(struct fwr_recipient *r)
-{
-    for (uint8_t i = 0; i < r->config.lanes; i++)
-        if (r->lanes[i].state == FWR_LANE_LOAD)
-            return &r->lanes[i];
-    return NULL;
+    if (load || !ready)
+        return load;
+    return ready->plan < r->plan_covered || r->plan_written == r->plan_covered ? ready : NULL;
 }
 
 static int write_lane(struct fwr_recipient *r, struct fwr_lane *lane)
 {
     if (lane->plan >= r->plan_covered) {
-        if (r->plan_written < r->plan_covered)
-            return FWR_OK; /* not yet: the batch before it has to end first */
         int error = r->dirty ? fwr_repair_sync(r) : cover_next(r);
         return error ? error : FWR_PENDING;
     }
@@ -478,38 +532,29 @@ static int write_lane(struct fwr_recipient *r, struct fwr_lane *lane)
     update_tags(r, lane);
     r->status.blocks_repaired += lane->changed;
     r->plan_written++;
+    r->rounds = 0; /* not a fruitless one */
     lane->state = FWR_LANE_FREE;
     return FWR_PENDING;
 }
 
 int fwr_repair_step(struct fwr_recipient *r, bool *progress)
 {
-    int error;
-
-    assign_lanes(r, progress);
-    for (uint8_t i = 0; i < r->config.lanes; i++) {
-        if (r->lanes[i].state != FWR_LANE_FETCH)
-            continue;
-        error = fetch_step(r, &r->lanes[i], progress);
-        if (error)
-            return error;
-    }
-    struct fwr_lane *write = lane_to_write(r), *load = lane_to_load(r);
-    /* An empty lane is loaded before another unit is begun: what it asks for is on its way while
-     * the flash is busy. What the flash has begun comes first of all. */
-    if (load && !r->syncing && (!write || write->state == FWR_LANE_READY)) {
-        error = load_step(r, load);
-        *progress = true;
-        return error < 0 ? error : FWR_PENDING;
-    }
-    if (write) {
-        error = write_lane(r, write);
-        if (error) {
-            *progress = true;
-            return error;
+    if (!r->outstanding) {
+        assign_lanes(r, progress);
+        for (uint8_t i = 0; i < r->config.lanes; i++) {
+            int error = FWR_OK;
+            if (r->lanes[i].state == FWR_LANE_FETCH)
+                error = fetch_step(r, &r->lanes[i], progress);
+            if (error)
+                return error;
         }
+        r->turn = lane_in_turn(r);
     }
-    return r->plan_written == r->plan_count ? FWR_OK : FWR_PENDING;
+    if (!r->turn)
+        return r->plan_written == r->plan_count ? FWR_OK : FWR_PENDING;
+    *progress = true;
+    int error = r->turn->state == FWR_LANE_LOAD ? load_step(r, r->turn) : write_lane(r, r->turn);
+    return error < 0 ? error : FWR_PENDING;
 }
 
 /* ---- guard ---- */

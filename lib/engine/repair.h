@@ -15,6 +15,9 @@ void fwr_repair_reset(struct fwr_recipient *r);
  * and those owed from before a power cut; the guard unit is left out. */
 void fwr_repair_plan_segment(struct fwr_recipient *r);
 
+/* Plans the owed units that hold no leaf. False when there are none. */
+bool fwr_repair_plan_owed_fill(struct fwr_recipient *r);
+
 /* Plans one more unit by the address of one of its blocks; a unit already last is not doubled.
  * False when the plan is full. */
 bool fwr_repair_plan_unit(struct fwr_recipient *r, uint32_t address);
@@ -35,7 +38,13 @@ int fwr_guard_write_step(struct fwr_recipient *r);
 /* Makes certain that what was programmed stays. FWR_OK, FWR_PENDING or FWR_E_FLASH_SYNC. */
 int fwr_repair_sync(struct fwr_recipient *r);
 
-/* Whether a unit is owed from before a power cut. */
+/* What the journal names as in flight is unknown now, after a power cut as after a failure: it
+ * is owed, whatever it reads as. */
+void fwr_repair_owe(struct fwr_recipient *r);
+/* Translates what is owed to the units of the image just chosen; what that image does not write
+ * is let go. FWR_OK, or FWR_E_GEOMETRY when there are more of them than a record can name. */
+int fwr_repair_adopt(struct fwr_recipient *r);
+/* Whether a unit is owed. */
 bool fwr_repair_owed(const struct fwr_recipient *r, uint32_t unit);
 
 /* What the finished plan covered is owed no more. */

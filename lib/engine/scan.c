@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "device.h"
+
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -22,21 +24,37 @@ static void segment_init(struct fwr_recipient *r, uint32_t segment)
     fwr_tree_part_init(&r->remote, count, r->hasher.hash_size, r->remote_nodes);
 }
 
+static uint32_t unit_size(const struct fwr_recipient *r, const struct fwr_manifest *m)
+{
+    uint32_t erase = r->config.flash->geometry.erase_size;
+
+    return erase > m->block_size ? erase : m->block_size;
+}
+
+int fwr_scan_fits(const struct fwr_recipient *r, const struct fwr_manifest *m)
+{
+    uint32_t leaves = fwr_manifest_leaf_count(m), unit = unit_size(r, m);
+
+    if (leaves == 0 || leaves > r->max_leaves || m->block_size > r->config.block_size ||
+        unit > r->unit_max || unit / m->block_size > FWR_UNIT_BLOCKS)
+        return FWR_E_GEOMETRY;
+    return FWR_OK;
+}
+
 int fwr_scan_prepare(struct fwr_recipient *r)
 {
     const struct fwr_manifest *m = &r->manifest;
-    uint32_t erase = r->config.flash->geometry.erase_size;
+    int error = fwr_scan_fits(r, m);
 
+    if (error)
+        return error;
     r->leaves = fwr_manifest_leaf_count(m);
-    r->unit_size = erase > m->block_size ? erase : m->block_size;
-    if (r->leaves == 0 || r->leaves > r->max_leaves || r->unit_size > r->unit_max ||
-        m->block_size > r->unit_max || r->unit_size / m->block_size > FWR_UNIT_BLOCKS)
-        return FWR_E_GEOMETRY;
+    r->unit_size = unit_size(r, m);
     r->guard_unit = m->guard == FWR_NO_GUARD ? FWR_NO_ADDRESS : m->guard & ~(r->unit_size - 1);
 
     if (r->hasher.algorithm != m->hash) {
         fwr_hasher_free(&r->hasher);
-        int error = fwr_hasher_init(&r->hasher, m->hash);
+        error = fwr_hasher_init(&r->hasher, m->hash);
         if (error)
             return error;
     }
@@ -52,7 +70,6 @@ int fwr_scan_prepare(struct fwr_recipient *r)
  * the buffer takes, into r->local. */
 static int hash_run(struct fwr_recipient *r)
 {
-    const struct fwr_flash *flash = r->config.flash;
     uint32_t block = fwr_block_size(r), leaf = r->hash_leaf;
     uint32_t address = fwr_manifest_leaf_address(&r->manifest, leaf);
     const struct fwr_region *region = fwr_region_map_find(&r->manifest.map, address);
@@ -63,7 +80,7 @@ static int hash_run(struct fwr_recipient *r)
     uint32_t count = min_u32(room, region->offset + region->length - address) / block;
 
     count = min_u32(count, r->segment_first + r->local.leaves - leaf);
-    int error = flash->read(flash->ctx, address, buffer, count * block);
+    int error = fwr_device_read(r, address, buffer, count * block);
     if (error)
         return error;
     for (uint32_t i = 0; i < count; i++) {
@@ -139,7 +156,6 @@ static bool filled(const uint8_t *block, uint32_t size, uint8_t value)
 
 int fwr_scan_fill_step(struct fwr_recipient *r, uint32_t *address)
 {
-    const struct fwr_flash *flash = r->config.flash;
     const struct fwr_region *region = NULL;
     uint32_t block = fwr_block_size(r);
 
@@ -152,7 +168,7 @@ int fwr_scan_fill_step(struct fwr_recipient *r, uint32_t *address)
     *address = FWR_NO_ADDRESS;
     if (region == NULL || r->fill_cursor >= r->manifest.flash_size)
         return FWR_OK;
-    int error = flash->read(flash->ctx, r->fill_cursor, r->block, block);
+    int error = fwr_device_read(r, r->fill_cursor, r->block, block);
     if (error)
         return error;
     if (filled(r->block, block, region->fill)) {

@@ -8,6 +8,10 @@
 
 #include "engine.h"
 
+/* Whether the storage was sized for an image: FWR_OK; FWR_E_GEOMETRY (too many leaves, too large
+ * a unit); FWR_E_LOCAL_MAP (too many waived leaves). */
+int fwr_scan_fits(const struct fwr_recipient *r, const struct fwr_manifest *m);
+
 /* Takes r->manifest into use: shape of the tree, parts, unit size, guard unit. FWR_OK, or
  * FWR_E_GEOMETRY when the image needs more memory than the storage was sized for. */
 int fwr_scan_prepare(struct fwr_recipient *r);

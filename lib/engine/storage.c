@@ -91,7 +91,8 @@ static struct fwr_recipient *lay_out(struct arena *arena, const struct fwr_recip
     layout.top_remote_nodes = (uint8_t *)take(arena, part);
     layout.local_nodes = (uint8_t *)take(arena, part);
     layout.remote_nodes = (uint8_t *)take(arena, part);
-    layout.top_marks = (uint8_t *)take(arena, fwr_tree_segment_count(leaves));
+    /* A smaller image may have more segments, never more than this. */
+    layout.top_marks = (uint8_t *)take(arena, 2 * segment);
     layout.marks = (uint8_t *)take(arena, segment);
     layout.plan = (uint32_t *)take(arena, segment * sizeof(*layout.plan));
     layout.block = (uint8_t *)take(arena, c->block_size);

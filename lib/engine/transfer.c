@@ -14,8 +14,9 @@
 #define SILENCE_MS      3000 /* of a peer that answers nothing: it is gone */
 #define SILENCE_TRIES   5
 #define BUSY_FIRST_MS   1
-#define BUSY_MAX_MS     64
+#define BUSY_TRIES      100 /* some seconds of "busy" are as good as silence */
 #define STALL_PERIOD_MS 10000
+#define REOPENS_MAX     3 /* transfers forgotten without a range served in between */
 #define START_WINDOW    4
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -35,6 +36,7 @@ void fwr_transfer_reset(struct fwr_recipient *r)
         p->transfer = 0;
         p->in_flight = 0;
         p->fetches = 0;
+        p->reopened = 0;
         p->acked = 0;
         p->allowed = START_WINDOW;
         p->penalty /= 2;
@@ -129,10 +131,13 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
         struct fwr_fetch *f = &r->fetches[i];
         if (f->state != FWR_FETCH_OPEN || f->source != peer)
             continue;
+        if (f->object == FWR_OBJECT_MANIFEST) {
+            fwr_fetch_fail(r, f, peer, reason);
+            continue;
+        }
         fwr_fetch_unassign(r, f);
         f->avoid = peer;
-        if (f->object != FWR_OBJECT_MANIFEST)
-            fwr_fetch_assign(r, f);
+        fwr_fetch_assign(r, f);
     }
 }
 
@@ -280,24 +285,25 @@ static void grow(struct fwr_donor_peer *p)
     p->allowed++;
 }
 
-/* A peer that is busy just now is asked again, a little later each time. */
-static void again_later(struct fwr_recipient *r, struct fwr_pending *q)
+/* A peer that is busy just now is asked again, a little later each time. False when it has been
+ * for too long. */
+static bool again_later(struct fwr_recipient *r, struct fwr_pending *q)
 {
-    uint32_t wait = BUSY_FIRST_MS << (q->tries < 6 ? q->tries : 6);
-
+    if (q->busy == BUSY_TRIES)
+        return false;
     q->state = FWR_PENDING_QUEUED;
-    q->busy = true;
-    q->due = r->now + (wait < BUSY_MAX_MS ? wait : BUSY_MAX_MS);
-    if (q->tries < SILENCE_TRIES)
-        q->tries++;
+    q->due = r->now + ((uint32_t)BUSY_FIRST_MS << (q->busy < 6 ? q->busy : 6));
+    q->busy++;
+    return true;
 }
 
-static void candidate_add(struct fwr_recipient *r, uint8_t peer,
+static void candidate_add(struct fwr_recipient *r, uint8_t peer, uint8_t index,
                           const struct fwr_request_image_reply *reply)
 {
     struct fwr_candidate *c;
 
-    if (r->candidate_count >= FWR_CANDIDATES_MAX)
+    /* Nobody's further matches may take the place of another's first. */
+    if (r->candidate_count + (index > 0 ? r->sample : 0) >= FWR_CANDIDATES_MAX)
         return;
     for (uint8_t i = 0; i < r->candidate_count; i++) {
         c = &r->candidates[i];
@@ -329,7 +335,8 @@ static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, co
         p->answer = p->answer == FWR_OK ? FWR_OK : error;
     } else if (reply.result == FWR_IMAGE_OFFER) {
         p->answer = FWR_OK;
-        candidate_add(r, q->peer, &reply);
+        candidate_add(r, q->peer, q->index, &reply);
+        p->not_before = 0;
         if (q->index + 1 < reply.count && q->index + 1 < MATCHES_ASKED_MAX)
             fwr_transfer_ask(r, q->peer, (uint8_t)(q->index + 1));
     } else if (reply.result == FWR_IMAGE_BUSY) {
@@ -378,17 +385,13 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
 
     if (!error)
         error = fwr_data_reply_decode(data, length, &reply);
-    if (error == FWR_E_BUSY) {
-        again_later(r, q);
-        return;
-    }
     if (error == FWR_E_UNKNOWN_TRANSFER && f->object != FWR_OBJECT_MANIFEST) {
+        uint8_t reopened = r->peers[peer].reopened;
         fwr_transfer_drop(r, peer, error);
-        fwr_transfer_accept(r, peer);
-        return;
-    }
-    if (!error && reply.length > q->length) { /* more than was asked for: not an answer */
-        r->dropped++;
+        if (reopened < REOPENS_MAX) {
+            r->peers[peer].reopened = (uint8_t)(reopened + 1);
+            fwr_transfer_accept(r, peer);
+        }
         return;
     }
     if (!error && reply.length == 0)
@@ -407,13 +410,19 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
         q->length = (uint16_t)(q->length - reply.length);
         q->state = FWR_PENDING_QUEUED;
         q->due = r->now;
-        q->tries = 0;
+        q->tries = q->busy = 0;
         return;
     }
     if (f->object == FWR_OBJECT_MANIFEST)
         f->asked = f->have;
     fwr_request_free(r, q);
     fwr_fetch_progress(r, f, peer);
+}
+
+/* More bytes than were asked for are no answer: the cookie is all that they share with one. */
+static bool answers_too_much(const struct fwr_pending *q, int error, size_t length)
+{
+    return error == FWR_OK && q->purpose == FWR_PURPOSE_READ && length > q->length + 1u;
 }
 
 void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t command, int error,
@@ -431,26 +440,28 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
                 q = other;
         }
     }
-    if (!q) {
+    if (!q || answers_too_much(q, error, length)) {
         r->dropped++;
         return;
     }
     struct fwr_donor_peer *p = &r->peers[peer];
     p->heard = r->now;
     fwr_cookie_answered(&p->cookies, q->cookie);
-    if (q->tries == 0 && !q->busy)
+    if (q->tries == 0 && q->busy == 0)
         fwr_request_measure(p, r->now - q->sent);
-    if (error != FWR_E_BUSY)
+    if (error == FWR_E_BUSY) {
+        if (q->purpose != FWR_PURPOSE_END && again_later(r, q))
+            return;
+        error = FWR_E_DONORS_BUSY;
+    } else {
         grow(p);
+    }
     switch (q->purpose) {
     case FWR_PURPOSE_ASK:
         on_ask(r, q, error, data, length);
         break;
     case FWR_PURPOSE_ACCEPT:
-        if (error == FWR_E_BUSY)
-            again_later(r, q);
-        else
-            on_accept(r, q, error, data, length);
+        on_accept(r, q, error, data, length);
         break;
     case FWR_PURPOSE_END:
         fwr_request_free(r, q);
@@ -501,16 +512,21 @@ static void lost(struct fwr_recipient *r, struct fwr_pending *q)
     q->due = r->now;
 }
 
-/* A donor that keeps a transfer alive below the minimum rate only wastes our time. */
+/* A donor below the minimum rate only wastes our time; a console may be a person who types, so
+ * that its lease alone counts. */
+static uint32_t stall_period(const struct fwr_recipient *r, uint8_t peer)
+{
+    return peer == fwr_push_peer(r) ? FWR_PUSH_LEASE_SECONDS * 1000u : STALL_PERIOD_MS;
+}
+
 static void check_rate(struct fwr_recipient *r, uint8_t peer)
 {
     struct fwr_donor_peer *p = &r->peers[peer];
 
-    if (p->transfer_state != FWR_TRANSFER_OPEN || p->fetches == 0 ||
-        r->now - p->rate_since < STALL_PERIOD_MS)
+    if (p->fetches == 0 || r->now - p->rate_since < stall_period(r, peer))
         return;
     uint64_t needed = (uint64_t)r->config.min_rate * (r->now - p->rate_since) / 1000;
-    bool slow = p->rate_bytes < needed;
+    bool slow = p->rate_bytes < (peer == fwr_push_peer(r) ? 1 : needed);
     p->rate_since = r->now;
     p->rate_bytes = 0;
     if (slow)
@@ -528,8 +544,8 @@ uint64_t fwr_transfer_next_timeout(const struct fwr_recipient *r)
     }
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {
         const struct fwr_donor_peer *p = &r->peers[i];
-        if (p->transfer_state == FWR_TRANSFER_OPEN && p->fetches > 0)
-            next = min_u64(next, p->rate_since + STALL_PERIOD_MS);
+        if (p->fetches > 0)
+            next = min_u64(next, p->rate_since + stall_period(r, i));
     }
     return next;
 }

@@ -8,6 +8,9 @@
 
 #include "engine.h"
 
+/* A console that pushes and brings nothing for so long is gone. */
+#define FWR_PUSH_LEASE_SECONDS 60
+
 /* Forgets everything but the configured limits and what was measured of the roads. */
 void fwr_transfer_reset(struct fwr_recipient *r);
 
