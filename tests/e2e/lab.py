@@ -397,14 +397,15 @@ class Lab:
         self.tool("key", "new", self.path(name + ".key"), self.path(name + ".pub"))
         self.tool("trust", "new", "-o", self.path(name + ".trust"), self.path(name + ".pub"))
 
-    def image(self, name, flash, key, sequence, security_version=1, preserve=VARS_SIZE):
+    def image(self, name, flash, key, sequence, security_version=1, preserve=VARS_SIZE,
+              extra=()):
         """Signs the flash content: NAME.raw and NAME.img, its envelope."""
         write(self.path(name + ".raw"), flash)
         self.tool("image", "create", "-o", self.path(name + ".img"), "-k",
                   self.path(key + ".key"), "-c", COMPONENT, "-m", "4753", "-p", "3842",
                   "--version", name, "--sequence", str(sequence), "--security-version",
                   str(security_version), *(("--preserve", f"0:{preserve}") if preserve else ()),
-                  "--flash-size", str(len(flash)), self.path(name + ".raw"))
+                  "--flash-size", str(len(flash)), *extra, self.path(name + ".raw"))
 
     def donor(self, name, flash, image, trust, extra=""):
         """A BMC that gives away what its own flash holds."""
@@ -454,9 +455,13 @@ def main(test):
     """Runs a test function with a laboratory, and ends with what it says."""
     sys.stdout.reconfigure(line_buffering=True)
     need_programs()
+    # So that nothing is left running when the harness loses its patience.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(99))
     with Lab() as lab:
         try:
             test(lab)
+        except KeyboardInterrupt:
+            sys.exit(99)
         except Failure as failure:
             print(f"FAILED: {failure}")
             for bmc in lab.bmcs:

@@ -14,7 +14,8 @@ if OPENIPMI
 if TOOLS
 check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
-	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console
+	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
+	tests/e2e/sim_faults
 endif
 endif
 if OPENIPMI
