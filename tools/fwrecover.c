@@ -9,11 +9,13 @@
 
 #include <fwrecover/version.h>
 
+#include "tools/bmc.h"
 #include "tools/image.h"
 #include "tools/key.h"
 #include "tools/options.h"
 #include "tools/recover.h"
 #include "tools/say.h"
+#include "tools/scan.h"
 #include "tools/serve.h"
 #include "tools/trust.h"
 
@@ -29,6 +31,12 @@ int main(int argc, char **argv)
 #if FWR_RECIPIENT
         {"recover", "repair a flash file from donors", tool_recover},
 #endif
+        {"scan", "check a flash file against an image", tool_scan},
+        {"status", "show a BMC's recovery", tool_status},
+        {"start", "start a run on a BMC", tool_start},
+        {"abort", "stop a run on a BMC", tool_abort},
+        {"log", "print a BMC's log", tool_log},
+        {"push", "bring an image to a BMC", tool_push},
         {NULL, NULL, NULL},
     };
 

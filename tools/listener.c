@@ -3,24 +3,105 @@
  * The RMCP+ responder on a socket. Answers at once or not at all: nothing is queued here, a
  * peer that hears nothing asks again.
  */
+#include <config.h>
+
 #include "tools/listener.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <openssl/evp.h>
 
 #include <fwrecover/error.h>
+#include <fwrecover/version.h>
 
+#include "tools/json.h"
 #include "tools/say.h"
 
 #define DATAGRAMS_A_TURN  64 /* then the donor has its step */
 #define CC_UNKNOWN        0xc1
 #define DATAGRAM_CAPACITY 2048 /* longer ones are cut, and then not authentic */
 
-int tool_listener_open(struct tool_listener *listener, uint16_t link,
-                       const struct addrinfo *address,
-                       const struct fwr_rmcp_responder_config *config, const struct fwr_oem *oem)
+/* The same for the same machine, and tells nothing about it. */
+static void machine_guid(uint8_t guid[FWR_RMCP_GUID_SIZE])
+{
+    char seed[128] = "fwrecover-guid-1";
+    uint8_t digest[32];
+    FILE *file = fopen("/etc/machine-id", "r");
+
+    if (file != NULL) {
+        size_t used = strlen(seed);
+
+        seed[used + fread(seed + used, 1, sizeof(seed) - used - 1, file)] = '\0';
+        fclose(file);
+    }
+    if (EVP_Digest(seed, strlen(seed), digest, NULL, EVP_sha256(), NULL) != 1)
+        memset(digest, 0, sizeof(digest));
+    memcpy(guid, digest, FWR_RMCP_GUID_SIZE);
+}
+
+int tool_sessions_init(struct tool_sessions *sessions, const char *user,
+                       const struct tool_list *suites, uint32_t iana,
+                       const struct fwr_platform *platform)
+{
+    struct fwr_rmcp_responder_config *config = &sessions->config;
+
+    config->suite_sha256 = suites->count == 0;
+    for (size_t i = 0; i < suites->count; i++) {
+        if (strcmp(suites->items[i], "17") == 0)
+            config->suite_sha256 = true;
+        else if (strcmp(suites->items[i], "3") == 0)
+            config->suite_sha1 = true;
+        else
+            return tool_usage("--suite %s: not 3 or 17", suites->items[i]);
+    }
+    if (user[0] == '\0' || strlen(user) > FWR_RMCP_USER_MAX)
+        return tool_usage("--user: 1 to %d characters", FWR_RMCP_USER_MAX);
+    sessions->user = (struct fwr_rmcp_user){
+        .name = user,
+        .name_length = (uint8_t)strlen(user),
+        .password = sessions->password.bytes,
+        .password_length = sessions->password.length,
+        /* ipmitool asks for ADMIN unless told otherwise, and whoever runs this is the one. */
+        .privilege = FWR_PRIVILEGE_ADMIN,
+        .suite_sha1 = config->suite_sha1,
+        .suite_sha256 = config->suite_sha256,
+    };
+    config->size = sizeof(*config);
+    config->platform = platform;
+    config->users = &sessions->user;
+    config->user_count = 1;
+    config->kg = sessions->kg.length > 0 ? sessions->kg.bytes : NULL;
+    config->kg_length = sessions->kg.length;
+    config->device.firmware_major = FWR_VERSION_MAJOR;
+    config->device.firmware_minor = FWR_VERSION_MINOR;
+    config->device.manufacturer = iana;
+    machine_guid(config->guid);
+    return TOOL_OK;
+}
+
+void tool_sessions_wipe(struct tool_sessions *sessions)
+{
+    tool_secret_wipe(&sessions->password);
+    tool_secret_wipe(&sessions->kg);
+}
+
+static void listener_close(struct tool_listener *listener)
+{
+    fwr_rmcp_responder_end(listener->responder);
+    free(listener->storage);
+    if (listener->fd >= 0)
+        close(listener->fd);
+    listener->responder = NULL;
+    listener->storage = NULL;
+    listener->fd = -1;
+}
+
+static int listener_open(struct tool_listener *listener, uint16_t link,
+                         const struct addrinfo *address,
+                         const struct fwr_rmcp_responder_config *config, const struct fwr_oem *oem)
 {
     struct sockaddr_storage bound;
     socklen_t length = sizeof(bound);
@@ -46,19 +127,8 @@ int tool_listener_open(struct tool_listener *listener, uint16_t link,
                                           &listener->config);
     if (error == FWR_OK)
         return TOOL_OK;
-    tool_listener_close(listener);
+    listener_close(listener);
     return tool_error(error, listener->address, NULL);
-}
-
-void tool_listener_close(struct tool_listener *listener)
-{
-    fwr_rmcp_responder_end(listener->responder);
-    free(listener->storage);
-    if (listener->fd >= 0)
-        close(listener->fd);
-    listener->responder = NULL;
-    listener->storage = NULL;
-    listener->fd = -1;
 }
 
 static void send_to(const struct tool_listener *listener, const struct fwr_rmcp_peer *peer,
@@ -101,11 +171,16 @@ static void answer(struct tool_listener *listener, const struct fwr_rmcp_event *
 
 static void session_closed(const struct tool_listener *listener, const struct fwr_rmcp_event *event)
 {
+#if FWR_DONOR
     if (listener->oem->donor != NULL)
         fwr_donor_session_closed(listener->oem->donor, listener->link, event->session);
+#else
+    (void)listener;
+    (void)event;
+#endif
 }
 
-void tool_listener_readable(struct tool_listener *listener)
+static void readable(struct tool_listener *listener)
 {
     uint8_t datagram[DATAGRAM_CAPACITY], reply[FWR_RMCP_DATAGRAM_MAX];
 
@@ -138,12 +213,7 @@ void tool_listener_readable(struct tool_listener *listener)
     }
 }
 
-uint64_t tool_listener_next_timeout(const struct tool_listener *listener)
-{
-    return fwr_rmcp_responder_next_timeout(listener->responder);
-}
-
-void tool_listener_timeout(struct tool_listener *listener, uint64_t now)
+static void timeout(struct tool_listener *listener, uint64_t now)
 {
     struct fwr_rmcp_event event;
 
@@ -152,5 +222,99 @@ void tool_listener_timeout(struct tool_listener *listener, uint64_t now)
         if (event.kind == FWR_RMCP_EVENT_NONE)
             return;
         session_closed(listener, &event);
+    }
+}
+
+/* ---- all of them ---- */
+
+static int listen_on(struct tool_listeners *listeners, const char *text,
+                     const struct tool_sessions *sessions, const struct fwr_oem *oem)
+{
+    struct addrinfo *addresses;
+    int status = tool_resolve(text, true, &addresses);
+
+    if (status != TOOL_OK)
+        return status;
+    for (struct addrinfo *address = addresses; address != NULL && status == TOOL_OK;
+         address = address->ai_next) {
+        if (listeners->count == TOOL_LISTENERS_MAX) {
+            status = tool_usage("--listen: more than %d addresses", TOOL_LISTENERS_MAX);
+            break;
+        }
+        status = listener_open(&listeners->items[listeners->count], listeners->count, address,
+                               &sessions->config, oem);
+        if (status == TOOL_OK)
+            listeners->count++;
+    }
+    freeaddrinfo(addresses);
+    return status;
+}
+
+int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
+                        const struct tool_sessions *sessions, struct fwr_oem *oem)
+{
+    uint8_t suite = sessions->config.suite_sha256 ? FWR_RMCP_SUITE_SHA256 : FWR_RMCP_SUITE_SHA1;
+    int status = TOOL_OK;
+
+    oem->size = sizeof(*oem);
+    oem->iana = sessions->config.device.manufacturer;
+    oem->command_base = FWR_COMMAND_BASE;
+    oem->window = FWR_RMCP_WINDOW_MAX;
+    oem->max_request = (uint16_t)fwr_rmcp_max_request(suite, FWR_RMCP_DATAGRAM_IPV6);
+    oem->max_reply = (uint16_t)fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6);
+    if (list->count == 0)
+        return listen_on(listeners, "*", sessions, oem);
+    for (size_t i = 0; i < list->count && status == TOOL_OK; i++)
+        status = listen_on(listeners, list->items[i], sessions, oem);
+    return status;
+}
+
+void tool_listeners_print(const struct tool_listeners *listeners)
+{
+    for (uint16_t i = 0; i < listeners->count; i++)
+        printf(" %s", listeners->items[i].address);
+}
+
+struct json_object *tool_listeners_json(const struct tool_listeners *listeners)
+{
+    struct json_object *list = json_object_new_array();
+
+    for (uint16_t i = 0; i < listeners->count; i++)
+        json_object_array_add(list, json_object_new_string(listeners->items[i].address));
+    return list;
+}
+
+void tool_listeners_close(struct tool_listeners *listeners)
+{
+    for (uint16_t i = 0; i < listeners->count; i++)
+        listener_close(&listeners->items[i]);
+    listeners->count = 0;
+}
+
+size_t tool_listeners_handles(const struct tool_listeners *listeners, struct pollfd *handles)
+{
+    for (uint16_t i = 0; i < listeners->count; i++)
+        handles[i] = (struct pollfd){.fd = listeners->items[i].fd, .events = POLLIN};
+    return listeners->count;
+}
+
+uint64_t tool_listeners_next_timeout(const struct tool_listeners *listeners)
+{
+    uint64_t next = FWR_NEVER;
+
+    for (uint16_t i = 0; i < listeners->count; i++) {
+        uint64_t due = fwr_rmcp_responder_next_timeout(listeners->items[i].responder);
+
+        next = due < next ? due : next;
+    }
+    return next;
+}
+
+void tool_listeners_work(struct tool_listeners *listeners, const struct pollfd *handles)
+{
+    for (uint16_t i = 0; i < listeners->count; i++) {
+        if (handles[i].revents != 0)
+            readable(&listeners->items[i]);
+        timeout(&listeners->items[i], tool_now());
     }
 }

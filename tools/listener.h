@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A listening UDP socket with an RMCP+ responder behind it: datagrams in, the dispatcher asked,
- * answers out. Called by `serve`; knows no engine beyond struct fwr_oem.
+ * Listening UDP sockets with an RMCP+ responder behind each: datagrams in, the dispatcher asked,
+ * answers out. Called by `serve`, and by `recover` for a console; knows no engine beyond struct
+ * fwr_oem.
  */
 #ifndef FWR_TOOLS_LISTENER_H
 #define FWR_TOOLS_LISTENER_H
@@ -10,6 +11,22 @@
 #include <fwrecover/rmcp.h>
 
 #include "tools/net.h"
+#include "tools/options.h"
+#include "tools/secrets.h"
+
+/* Who may come in, and how. */
+struct tool_sessions {
+    struct tool_secret password; /* to be read before init */
+    struct tool_secret kg;       /* likewise; may be empty */
+    struct fwr_rmcp_user user;
+    struct fwr_rmcp_responder_config config; /* limits may be changed after init */
+};
+
+/* `suites` lists "17" and "3"; empty means 17. Reports mistakes. */
+int tool_sessions_init(struct tool_sessions *sessions, const char *user,
+                       const struct tool_list *suites, uint32_t iana,
+                       const struct fwr_platform *platform);
+void tool_sessions_wipe(struct tool_sessions *sessions);
 
 struct tool_listener {
     int fd;
@@ -21,17 +38,28 @@ struct tool_listener {
     const struct fwr_oem *oem;
 };
 
-/* Binds one address. `config` is copied but for its datagram size; what it points to and `oem`
- * must outlive the listener. Reports its failures. */
-int tool_listener_open(struct tool_listener *listener, uint16_t link,
-                       const struct addrinfo *address,
-                       const struct fwr_rmcp_responder_config *config, const struct fwr_oem *oem);
-void tool_listener_close(struct tool_listener *listener);
+#define TOOL_LISTENERS_MAX 8
+struct tool_listeners {
+    struct tool_listener items[TOOL_LISTENERS_MAX];
+    uint16_t count;
+};
 
-/* Answers what has arrived, a bounded number of datagrams. */
-void tool_listener_readable(struct tool_listener *listener);
+/* Binds the addresses (every one of this machine, if `list` is empty), and fills in what Get
+ * Capabilities says of the road. `sessions` and `oem` must outlive the listeners. Reports its
+ * failures. */
+int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
+                        const struct tool_sessions *sessions, struct fwr_oem *oem);
+void tool_listeners_close(struct tool_listeners *listeners);
 
-uint64_t tool_listener_next_timeout(const struct tool_listener *listener);
-void tool_listener_timeout(struct tool_listener *listener, uint64_t now);
+/* Says where, to a person (" ADDRESS ADDRESS") or as a JSON array for the caller to own. */
+void tool_listeners_print(const struct tool_listeners *listeners);
+struct json_object *tool_listeners_json(const struct tool_listeners *listeners);
+
+/* What to wait for: the handles (at most TOOL_LISTENERS_MAX; their number) and the time. */
+size_t tool_listeners_handles(const struct tool_listeners *listeners, struct pollfd *handles);
+uint64_t tool_listeners_next_timeout(const struct tool_listeners *listeners);
+
+/* Answers what has arrived, a bounded number of datagrams, and ends what has expired. */
+void tool_listeners_work(struct tool_listeners *listeners, const struct pollfd *handles);
 
 #endif

@@ -21,6 +21,7 @@
 #include "tools/donors.h"
 #include "tools/json.h"
 #include "tools/layout.h"
+#include "tools/listener.h"
 #include "tools/number.h"
 #include "tools/options.h"
 #include "tools/progress.h"
@@ -34,7 +35,7 @@ struct recovery {
     /* the command line */
     const char *component, *trust_path, *store_path, *config_path, *guard;
     const char *password_file, *password_argument, *kg_file;
-    struct tool_list targets;
+    struct tool_list targets, listen;
     struct tool_u32 manufacturer, product, revision, erase_size, program_size, suite, lanes, rounds;
     struct tool_u32 min_sequence, pinned_sequence, block_size, iana;
     struct tool_layout local;
@@ -44,6 +45,8 @@ struct recovery {
     struct tool_donors donors;
     struct tool_road roads[TOOL_DONORS_MAX];
     unsigned road_count;
+    struct tool_sessions sessions;
+    struct tool_listeners listeners;
     const struct fwr_link *links[TOOL_DONORS_MAX];
     struct fwr_peer peers[TOOL_DONORS_MAX];
 
@@ -139,7 +142,8 @@ static int read_donors(struct recovery *recovery)
                          getenv("FWRECOVER_PASSWORD") != NULL;
     int status = TOOL_OK;
 
-    if (recovery->targets.count == 0 && recovery->config_path == NULL)
+    if (recovery->targets.count == 0 && recovery->config_path == NULL &&
+        recovery->listen.count == 0)
         return tool_usage("recover: name a donor with --donor HOST:PORT or --config FILE");
     if (recovery->suite.value != FWR_RMCP_SUITE_SHA1 &&
         recovery->suite.value != FWR_RMCP_SUITE_SHA256)
@@ -147,7 +151,7 @@ static int read_donors(struct recovery *recovery)
     login->suite = (uint8_t)recovery->suite.value;
     login->iana = recovery->iana.value;
     login->privilege = FWR_PRIVILEGE_USER;
-    if (have_password || recovery->targets.count > 0)
+    if (have_password || recovery->targets.count > 0 || recovery->listen.count > 0)
         status = tool_secret_password(recovery->password_file, recovery->password_argument,
                                       &login->password);
     if (status == TOOL_OK && recovery->kg_file != NULL)
@@ -158,7 +162,7 @@ static int read_donors(struct recovery *recovery)
     }
     if (status == TOOL_OK && recovery->config_path != NULL)
         status = tool_donors_read(&recovery->donors, recovery->config_path, login);
-    if (status == TOOL_OK && recovery->donors.count == 0)
+    if (status == TOOL_OK && recovery->donors.count == 0 && recovery->listen.count == 0)
         status = tool_usage("%s: names no donor", recovery->config_path);
     return status;
 }
@@ -206,6 +210,43 @@ static int open_roads(struct recovery *recovery)
     return TOOL_OK;
 }
 
+/* For a console that watches, steers or pushes: with the credentials that donors are asked with. */
+static int open_listeners(struct recovery *recovery)
+{
+    struct tool_list suites = {.items = {recovery->suite.value == FWR_RMCP_SUITE_SHA1 ? "3" : "17"},
+                               .count = 1};
+    int status;
+
+    recovery->oem = (struct fwr_oem){.size = sizeof(recovery->oem),
+                                     .iana = recovery->iana.value,
+                                     .command_base = FWR_COMMAND_BASE,
+                                     .slot_count = 1,
+                                     .recipients = &recovery->recipient};
+    if (recovery->listen.count == 0)
+        return TOOL_OK;
+    recovery->sessions.password = recovery->login.password;
+    recovery->sessions.kg = recovery->login.kg;
+    status = tool_sessions_init(&recovery->sessions, recovery->login.user, &suites,
+                                recovery->iana.value, &recovery->platform);
+    if (status == TOOL_OK)
+        status = tool_listeners_open(&recovery->listeners, &recovery->listen, &recovery->sessions,
+                                     &recovery->oem);
+    if (status != TOOL_OK)
+        return status;
+    if (recovery->json) {
+        struct json_object *object = json_object_new_object();
+
+        json_object_object_add(object, "listening", tool_listeners_json(&recovery->listeners));
+        tool_json_print(object);
+        return TOOL_OK;
+    }
+    printf("listening on");
+    tool_listeners_print(&recovery->listeners);
+    printf("\n");
+    fflush(stdout);
+    return TOOL_OK;
+}
+
 static int guard_mode(const char *name, uint8_t *mode)
 {
     static const char *const names[] = {"always", "update", "never"};
@@ -239,7 +280,7 @@ static int init_recipient(struct recovery *recovery)
     config->lanes = (uint8_t)recovery->lanes.value;
     config->rounds = (uint8_t)recovery->rounds.value;
     config->block_size = recovery->block_size.value;
-    config->log_size = 4096;
+    config->donor_only_push = recovery->donors.count == 0;
     status = guard_mode(recovery->guard, &config->guard);
     if (status != TOOL_OK)
         return status;
@@ -289,19 +330,23 @@ static void stop(struct recovery *recovery, bool *asked)
 
 static void wait_and_receive(struct recovery *recovery, bool busy)
 {
-    struct pollfd handles[TOOL_DONORS_MAX];
+    struct pollfd handles[TOOL_LISTENERS_MAX + TOOL_DONORS_MAX];
+    struct pollfd *roads = handles + recovery->listeners.count;
     uint64_t next = busy ? 0 : fwr_recipient_next_timeout(recovery->recipient);
+    uint64_t due = tool_listeners_next_timeout(&recovery->listeners);
     uint64_t now;
 
+    next = due < next ? due : next;
+    tool_listeners_handles(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
-        uint64_t due = tool_road_next_timeout(&recovery->roads[i]);
-
-        handles[i] = (struct pollfd){.fd = recovery->roads[i].fd, .events = POLLIN};
+        due = tool_road_next_timeout(&recovery->roads[i]);
+        roads[i] = (struct pollfd){.fd = recovery->roads[i].fd, .events = POLLIN};
         next = due < next ? due : next;
     }
-    tool_poll(handles, recovery->road_count, next);
+    tool_poll(handles, recovery->listeners.count + recovery->road_count, next);
+    tool_listeners_work(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
-        if (handles[i].revents != 0)
+        if (roads[i].revents != 0)
             tool_road_readable(&recovery->roads[i]);
         now = tool_now();
         if (tool_road_next_timeout(&recovery->roads[i]) <= now)
@@ -312,6 +357,7 @@ static void wait_and_receive(struct recovery *recovery, bool busy)
         fwr_recipient_timeout(recovery->recipient, now);
 }
 
+<<<<<<< HEAD
 /* Some steps before the sockets have their turn. What a step asks for goes out at once, so that
  * the donors are at work meanwhile. */
 static bool work(struct recovery *recovery)
@@ -325,6 +371,15 @@ static bool work(struct recovery *recovery)
         fwr_oem_pump(recovery->recipient, now, recovery->links, recovery->road_count);
     }
     return busy;
+=======
+/* A run is over; with --listen the next may come until we are told to stop. */
+static bool ended(const struct recovery *recovery, const struct fwr_status_page *page)
+{
+    bool rest = page->state == FWR_STATE_DONE || page->state == FWR_STATE_FAILED ||
+                page->state == FWR_STATE_IDLE;
+
+    return rest && (recovery->listen.count == 0 || tool_stopped());
+>>>>>>> aba63ed (Add fwrecover scan, status, start, abort, log and push)
 }
 
 static void loop(struct recovery *recovery, struct fwr_status_page *page)
@@ -336,11 +391,12 @@ static void loop(struct recovery *recovery, struct fwr_status_page *page)
 
         show_progress(recovery);
         fwr_recipient_status(recovery->recipient, page);
-        if (page->state == FWR_STATE_DONE || page->state == FWR_STATE_FAILED ||
-            page->state == FWR_STATE_IDLE)
+        if (ended(recovery, page))
             break;
-        if (tool_stopped())
+        if (tool_stopped() && !asked) {
             stop(recovery, &asked);
+            busy = true;
+        }
         wait_and_receive(recovery, busy);
     }
     tool_progress_clear(&recovery->progress);
@@ -348,8 +404,10 @@ static void loop(struct recovery *recovery, struct fwr_status_page *page)
 
 static int report(const struct recovery *recovery, const struct fwr_status_page *page)
 {
-    bool healthy = page->blocks_wrong == page->blocks_repaired || page->blocks_wrong == 0;
+    bool healthy = page->blocks_wrong == page->blocks_repaired;
 
+    if (recovery->listen.count > 0)
+        return TOOL_OK; /* each run's end was for the console that asked for it */
     if (recovery->json)
         tool_json_print(tool_progress_json(page));
     else
@@ -378,13 +436,13 @@ static int run(struct recovery *recovery, const char *path)
         status = init_recipient(recovery);
     if (status != TOOL_OK)
         return status;
-    recovery->oem = (struct fwr_oem){.size = sizeof(recovery->oem),
-                                     .iana = recovery->iana.value,
-                                     .command_base = FWR_COMMAND_BASE,
-                                     .slot_count = 1,
-                                     .recipients = &recovery->recipient};
-    error = fwr_recipient_start(recovery->recipient, tool_now(),
-                                recovery->dry_run ? FWR_START_DRY_RUN : FWR_START_REPAIR, 0);
+    status = open_listeners(recovery);
+    if (status != TOOL_OK)
+        return status;
+    error = FWR_OK;
+    if (recovery->listen.count == 0)
+        error = fwr_recipient_start(recovery->recipient, tool_now(),
+                                    recovery->dry_run ? FWR_START_DRY_RUN : FWR_START_REPAIR, 0);
     /* Busy: a recovery that was cut goes on by itself, and must, whatever was asked for. */
     if (error == FWR_E_BUSY && recovery->dry_run)
         return tool_error(error, path, "a repair was cut here; run without --dry-run to end it");
@@ -401,6 +459,8 @@ static void end(struct recovery *recovery)
     free(recovery->storage);
     for (unsigned i = 0; i < recovery->road_count; i++)
         tool_road_close(&recovery->roads[i]);
+    tool_listeners_close(&recovery->listeners);
+    tool_sessions_wipe(&recovery->sessions);
     tool_donors_free(&recovery->donors);
     tool_secret_wipe(&recovery->login.password);
     tool_secret_wipe(&recovery->login.kg);
@@ -432,6 +492,8 @@ int tool_recover(int argc, char **argv)
          UINT16_MAX},
         {"preserve", 0, TOOL_LIST, &r.local.preserve, "OFFSET:LENGTH",
          "never write here, whatever an image says", 0, 0},
+        {"listen", 'l', TOOL_LIST, &r.listen, "HOST[:PORT]",
+         "start nothing; let a console start, watch and push until SIGTERM", 0, 0},
         {"dry-run", 'n', TOOL_FLAG, &r.dry_run, NULL, "find what differs; write nothing", 0, 0},
         {"user", 'U', TOOL_TEXT, &r.login.user, "NAME", "the user at the donors [fwrecover]", 0, 0},
         {"password-file", 'f', TOOL_TEXT, &r.password_file, "FILE",

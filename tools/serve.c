@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/evp.h>
 
 #include <fwrecover/donor.h>
 #include <fwrecover/error.h>
@@ -24,29 +23,24 @@
 #include "tools/secrets.h"
 #include "tools/trust.h"
 
-#define LISTENERS_MAX 8
-
 struct server {
     /* the command line */
     struct tool_list listen, suites;
     const char *user, *password_file, *kg_file, *trust_path;
     const char *password_argument;
-    struct tool_u32 transfers, rate, sessions, idle, iana;
+    struct tool_u32 transfers, rate, session_limit, idle, iana;
     bool json, verbose;
 
     struct fwr_platform platform;
     struct fwr_trust trust;
-    struct tool_secret password, kg;
     struct fwr_source_file files[FWR_DONOR_IMAGES_MAX];
     const struct fwr_source *sources[FWR_DONOR_IMAGES_MAX];
     unsigned image_count;
     struct fwr_donor_config donor_config;
     void *donor_storage;
     struct fwr_oem oem;
-    struct fwr_rmcp_user rmcp_user;
-    struct fwr_rmcp_responder_config session_config;
-    struct tool_listener listeners[LISTENERS_MAX];
-    uint16_t listener_count;
+    struct tool_sessions sessions;
+    struct tool_listeners listeners;
 };
 
 /* Opens one image, and learns how much memory the donor will need for it. */
@@ -127,155 +121,55 @@ static int verify_images(struct server *server)
     return TOOL_OK;
 }
 
-/* The same for the same machine, and tells nothing about it. */
-static void machine_guid(uint8_t guid[FWR_RMCP_GUID_SIZE])
-{
-    char seed[128] = "fwrecover-serve-1";
-    uint8_t digest[32];
-    FILE *file = fopen("/etc/machine-id", "r");
-
-    if (file != NULL) {
-        size_t used = strlen(seed);
-
-        seed[used + fread(seed + used, 1, sizeof(seed) - used - 1, file)] = '\0';
-        fclose(file);
-    }
-    if (EVP_Digest(seed, strlen(seed), digest, NULL, EVP_sha256(), NULL) != 1)
-        memset(digest, 0, sizeof(digest));
-    memcpy(guid, digest, FWR_RMCP_GUID_SIZE);
-}
-
-static int configure_sessions(struct server *server)
-{
-    struct fwr_rmcp_responder_config *config = &server->session_config;
-    int status;
-
-    for (size_t i = 0; i < server->suites.count; i++) {
-        if (strcmp(server->suites.items[i], "17") == 0)
-            config->suite_sha256 = true;
-        else if (strcmp(server->suites.items[i], "3") == 0)
-            config->suite_sha1 = true;
-        else
-            return tool_usage("--suite %s: not 3 or 17", server->suites.items[i]);
-    }
-    if (server->suites.count == 0)
-        config->suite_sha256 = true;
-    if (server->user[0] == '\0' || strlen(server->user) > FWR_RMCP_USER_MAX)
-        return tool_usage("--user: 1 to %d characters", FWR_RMCP_USER_MAX);
-    status =
-        tool_secret_password(server->password_file, server->password_argument, &server->password);
-    if (status == TOOL_OK && server->kg_file != NULL)
-        status = tool_secret_read(server->kg_file, &server->kg);
-    server->rmcp_user = (struct fwr_rmcp_user){
-        .name = server->user,
-        .name_length = (uint8_t)strlen(server->user),
-        .password = server->password.bytes,
-        .password_length = server->password.length,
-        /* ipmitool asks for ADMIN unless told otherwise; nothing here needs more than USER. */
-        .privilege = FWR_PRIVILEGE_ADMIN,
-        .suite_sha1 = config->suite_sha1,
-        .suite_sha256 = config->suite_sha256,
-    };
-    config->size = sizeof(*config);
-    config->platform = &server->platform;
-    config->users = &server->rmcp_user;
-    config->user_count = 1;
-    config->kg = server->kg.length > 0 ? server->kg.bytes : NULL;
-    config->kg_length = server->kg.length;
-    config->device.firmware_major = FWR_VERSION_MAJOR;
-    config->device.firmware_minor = FWR_VERSION_MINOR;
-    config->device.manufacturer = server->iana.value;
-    config->sessions = (uint8_t)server->sessions.value;
-    config->idle_ms = server->idle.value * 1000;
-    machine_guid(config->guid);
-    return status;
-}
-
-static int listen_on(struct server *server, const char *text)
-{
-    struct addrinfo *addresses;
-    int status = tool_resolve(text, true, &addresses);
-
-    if (status != TOOL_OK)
-        return status;
-    for (struct addrinfo *address = addresses; address != NULL && status == TOOL_OK;
-         address = address->ai_next) {
-        struct tool_listener *listener = &server->listeners[server->listener_count];
-
-        if (server->listener_count == LISTENERS_MAX) {
-            status = tool_usage("--listen: more than %d addresses", LISTENERS_MAX);
-            break;
-        }
-        status = tool_listener_open(listener, server->listener_count, address,
-                                    &server->session_config, &server->oem);
-        if (status == TOOL_OK)
-            server->listener_count++;
-    }
-    freeaddrinfo(addresses);
-    return status;
-}
-
 static int open_listeners(struct server *server)
 {
-    uint8_t suite =
-        server->session_config.suite_sha256 ? FWR_RMCP_SUITE_SHA256 : FWR_RMCP_SUITE_SHA1;
-    int status = TOOL_OK;
+    struct tool_sessions *sessions = &server->sessions;
+    int status;
 
-    server->oem.size = sizeof(server->oem);
-    server->oem.iana = server->iana.value;
-    server->oem.command_base = FWR_COMMAND_BASE;
-    server->oem.window = FWR_RMCP_WINDOW_MAX;
-    server->oem.max_request = (uint16_t)fwr_rmcp_max_request(suite, FWR_RMCP_DATAGRAM_IPV6);
-    server->oem.max_reply = (uint16_t)fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6);
-    if (server->listen.count == 0)
-        return listen_on(server, "*");
-    for (size_t i = 0; i < server->listen.count && status == TOOL_OK; i++)
-        status = listen_on(server, server->listen.items[i]);
+    status =
+        tool_secret_password(server->password_file, server->password_argument, &sessions->password);
+    if (status == TOOL_OK && server->kg_file != NULL)
+        status = tool_secret_read(server->kg_file, &sessions->kg);
+    if (status == TOOL_OK)
+        status = tool_sessions_init(sessions, server->user, &server->suites, server->iana.value,
+                                    &server->platform);
+    sessions->config.sessions = (uint8_t)server->session_limit.value;
+    sessions->config.idle_ms = server->idle.value * 1000;
+    if (status == TOOL_OK)
+        status = tool_listeners_open(&server->listeners, &server->listen, sessions, &server->oem);
     return status;
 }
 
 /* The one line that says that recipients may come now. */
 static void print_ready(const struct server *server)
 {
-    struct json_object *object, *list;
+    struct json_object *object;
 
     if (!server->json) {
         printf("serving %u image%s on", server->image_count, server->image_count == 1 ? "" : "s");
-        for (uint16_t i = 0; i < server->listener_count; i++)
-            printf(" %s", server->listeners[i].address);
+        tool_listeners_print(&server->listeners);
         printf("\n");
         fflush(stdout);
         return;
     }
     object = json_object_new_object();
     tool_json_number(object, "images", server->image_count);
-    list = tool_json_list(object, "listening");
-    for (uint16_t i = 0; i < server->listener_count; i++)
-        json_object_array_add(list, json_object_new_string(server->listeners[i].address));
+    json_object_object_add(object, "listening", tool_listeners_json(&server->listeners));
     tool_json_print(object);
 }
 
 static void loop(struct server *server)
 {
-    struct pollfd handles[LISTENERS_MAX];
+    struct pollfd handles[TOOL_LISTENERS_MAX];
+    size_t count = tool_listeners_handles(&server->listeners, handles);
 
-    for (uint16_t i = 0; i < server->listener_count; i++)
-        handles[i] = (struct pollfd){.fd = server->listeners[i].fd, .events = POLLIN};
     while (!tool_stopped()) {
         bool busy = fwr_donor_step(server->oem.donor, tool_now()) == FWR_PENDING;
         uint64_t next = busy ? 0 : fwr_donor_next_timeout(server->oem.donor);
+        uint64_t due = tool_listeners_next_timeout(&server->listeners);
 
-        for (uint16_t i = 0; i < server->listener_count; i++) {
-            uint64_t due = tool_listener_next_timeout(&server->listeners[i]);
-
-            next = due < next ? due : next;
-        }
-        tool_poll(handles, server->listener_count, next);
-        for (uint16_t i = 0; i < server->listener_count; i++) {
-            if (handles[i].revents != 0)
-                tool_listener_readable(&server->listeners[i]);
-            tool_listener_timeout(&server->listeners[i], tool_now());
-        }
+        tool_poll(handles, count, due < next ? due : next);
+        tool_listeners_work(&server->listeners, handles);
         if (fwr_donor_next_timeout(server->oem.donor) <= tool_now())
             fwr_donor_timeout(server->oem.donor, tool_now());
     }
@@ -303,10 +197,8 @@ static void print_end(const struct server *server)
 
 static int run(struct server *server, char **files, unsigned count)
 {
-    int status = configure_sessions(server);
+    int status = tool_trust_read(server->trust_path, &server->trust);
 
-    if (status == TOOL_OK)
-        status = tool_trust_read(server->trust_path, &server->trust);
     for (unsigned i = 0; i < count && status == TOOL_OK; i += 2)
         status = open_image(server, files[i], files[i + 1]);
     if (status == TOOL_OK)
@@ -326,15 +218,13 @@ static int run(struct server *server, char **files, unsigned count)
 
 static void end(struct server *server)
 {
-    for (uint16_t i = 0; i < server->listener_count; i++)
-        tool_listener_close(&server->listeners[i]);
+    tool_listeners_close(&server->listeners);
     if (server->oem.donor != NULL)
         fwr_donor_end(server->oem.donor);
     free(server->donor_storage);
     for (unsigned i = 0; i < server->image_count; i++)
         fwr_source_file_close(&server->files[i]);
-    tool_secret_wipe(&server->password);
-    tool_secret_wipe(&server->kg);
+    tool_sessions_wipe(&server->sessions);
 }
 
 int tool_serve(int argc, char **argv)
@@ -357,7 +247,7 @@ int tool_serve(int argc, char **argv)
          FWR_DONOR_TRANSFERS_MAX},
         {"rate", 0, TOOL_U32, &server.rate, "BYTES", "most bytes per second of all transfers [any]",
          1, 0},
-        {"sessions", 0, TOOL_U32, &server.sessions, "N", "at once [8]", 1, UINT8_MAX},
+        {"sessions", 0, TOOL_U32, &server.session_limit, "N", "at once [8]", 1, UINT8_MAX},
         {"idle", 0, TOOL_U32, &server.idle, "SECONDS", "until a silent session ends [60]", 1,
          86400},
         {"iana", 0, TOOL_U32, &server.iana, "N", "enterprise number of the commands", 1, 0xffffff},
