@@ -3,8 +3,6 @@
  * The RMCP+ responder on a socket. Answers at once or not at all: nothing is queued here, a
  * peer that hears nothing asks again.
  */
-#include <config.h>
-
 #include "tools/listener.h"
 
 #include <errno.h>
@@ -171,13 +169,8 @@ static void answer(struct tool_listener *listener, const struct fwr_rmcp_event *
 
 static void session_closed(const struct tool_listener *listener, const struct fwr_rmcp_event *event)
 {
-#if FWR_DONOR
     if (listener->oem->donor != NULL)
         fwr_donor_session_closed(listener->oem->donor, listener->link, event->session);
-#else
-    (void)listener;
-    (void)event;
-#endif
 }
 
 static void readable(struct tool_listener *listener)

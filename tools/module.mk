@@ -16,13 +16,15 @@ fwrecover_SOURCES = tools/fwrecover.c \
 	tools/trust.c tools/trust.h
 fwrecover_SOURCES += tools/net.c tools/net.h tools/secrets.c tools/secrets.h
 fwrecover_SOURCES += tools/bmc.c tools/bmc.h tools/bmc-session.c tools/push.c \
-	tools/scan.c tools/scan.h tools/listener.c tools/listener.h
+	tools/scan.c tools/scan.h tools/listener.h
 fwrecover_SOURCES += tools/progress.c tools/progress.h tools/road.c tools/road.h
 if RECIPIENT
 fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors.h
 endif
 if DONOR
-fwrecover_SOURCES += tools/serve.c tools/serve.h
+fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c
+else
+fwrecover_SOURCES += tools/listener-none.c
 endif
 fwrecover_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS) $(CONFUSE_CFLAGS)
 fwrecover_LDADD = libfwrecover.la $(CRYPTO_LIBS) $(JSON_C_LIBS) $(CONFUSE_LIBS)

@@ -357,7 +357,6 @@ static void wait_and_receive(struct recovery *recovery, bool busy)
         fwr_recipient_timeout(recovery->recipient, now);
 }
 
-<<<<<<< HEAD
 /* Some steps before the sockets have their turn. What a step asks for goes out at once, so that
  * the donors are at work meanwhile. */
 static bool work(struct recovery *recovery)
@@ -371,7 +370,8 @@ static bool work(struct recovery *recovery)
         fwr_oem_pump(recovery->recipient, now, recovery->links, recovery->road_count);
     }
     return busy;
-=======
+}
+
 /* A run is over; with --listen the next may come until we are told to stop. */
 static bool ended(const struct recovery *recovery, const struct fwr_status_page *page)
 {
@@ -379,7 +379,6 @@ static bool ended(const struct recovery *recovery, const struct fwr_status_page 
                 page->state == FWR_STATE_IDLE;
 
     return rest && (recovery->listen.count == 0 || tool_stopped());
->>>>>>> aba63ed (Add fwrecover scan, status, start, abort, log and push)
 }
 
 static void loop(struct recovery *recovery, struct fwr_status_page *page)

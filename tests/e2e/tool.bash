@@ -79,11 +79,7 @@ wait_for() { # file expression
 background() {
     local name=$1
     shift
-<<<<<<< HEAD
     rm -f "$name.out" "$name.err" # so that nobody reads those of an earlier NAME
-=======
-    rm -f "$name.out" "$name.err"
->>>>>>> aba63ed (Add fwrecover scan, status, start, abort, log and push)
     # shellcheck disable=SC2086 # a runner may have arguments
     (exec ${TOOL_RUNNER-} "$builddir/fwrecover" "$@") > "$name.out" 2> "$name.err" &
     pid=$!
