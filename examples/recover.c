@@ -76,7 +76,8 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
     fwr_recipient_peer(recipient, now_ms(), 0, error, limits);
 }
 
-static struct fwr_rmcp_road *make_road(char *arguments[], const struct fwr_platform *platform,
+static struct fwr_rmcp_road *make_road(void *storage, char *arguments[],
+                                       const struct fwr_platform *platform,
                                        const struct fwr_link_limits *limits)
 {
     static struct fwr_rmcp_initiator_config session = {.size = sizeof(session)};
@@ -104,8 +105,7 @@ static struct fwr_rmcp_road *make_road(char *arguments[], const struct fwr_platf
     session.password = (const uint8_t *)password;
     session.password_length = (uint8_t)strlen(password);
     config.limits = limits;
-    size_t size = fwr_rmcp_road_storage();
-    check(fwr_rmcp_road_init(&road, malloc(size), size, &config), "session");
+    check(fwr_rmcp_road_init(&road, storage, fwr_rmcp_road_storage(), &config), "session");
     return road;
 }
 
@@ -185,7 +185,8 @@ int main(int count, char *arguments[])
                                           .trust = &trust,
                                           .peer_count = 1,
                                           .peers = &donor};
-    struct fwr_rmcp_road *road = make_road(arguments, &platform, &donor.limits);
+    void *road_storage = malloc(fwr_rmcp_road_storage());
+    struct fwr_rmcp_road *road = make_road(road_storage, arguments, &platform, &donor.limits);
     size_t size = fwr_recipient_storage(&config);
     void *storage = malloc(size);
     check(fwr_recipient_init(&recipient, storage, size, &config, now_ms()), "recipient");
@@ -193,6 +194,7 @@ int main(int count, char *arguments[])
     run(road);
     fwr_rmcp_road_end(road);
     fwr_recipient_end(recipient);
+    free(road_storage);
     free(storage);
     fwr_store_dir_close(&store);
     fwr_flash_file_close(&flash);

@@ -59,6 +59,9 @@ AC_DEFUN([FWR_COMPILER_FLAGS], [
         FWR_FUZZ_LDFLAGS=-fsanitize=fuzzer])
     AM_CONDITIONAL([FUZZING], [test "$enable_fuzzing" != no])
     AM_CONDITIONAL([INSTRUMENTED], [test "$enable_fuzzing$enable_sanitizers" != nono])
+    AM_COND_IF([INSTRUMENTED], [fwr_instrumented=1], [fwr_instrumented=0])
+    AC_DEFINE_UNQUOTED([FWR_INSTRUMENTED], [$fwr_instrumented],
+        [1 with sanitizers or for fuzzing: sizes and times mean nothing then])
 
     AC_SUBST([FWR_CFLAGS])
     AC_SUBST([FWR_LDFLAGS])

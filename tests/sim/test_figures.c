@@ -3,6 +3,8 @@
  * Figures that are promised: bytes moved for known damage, memory for a 64 MiB flash, no
  * allocation after init. And the push, which moves the same bytes the other way.
  */
+#include <config.h>
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,8 +134,10 @@ static void test_memory_of_a_64_mib_recovery(void **state)
     assert_true(world_is_right(&w, &image));
     size_t lanes = fwr_recipient_lane_storage(&w.config);
     size_t rest = fwr_recipient_storage(&w.config) - lanes;
-    printf("# 64 MiB: storage %zu + stack %zu = %zu bytes, lanes %zu\n", rest, stack, rest + stack,
-           lanes);
+    printf("# 64 MiB: storage %zu + stack %zu = %zu bytes, lanes %zu%s\n", rest, stack,
+           rest + stack, lanes, FWR_INSTRUMENTED ? "; an instrumented stack says nothing" : "");
+    if (FWR_INSTRUMENTED)
+        stack = 0;
     assert_true(rest + stack <= 128 * KIB);
     assert_int_equal(lanes, 4 * BLOCK);
     clean();
