@@ -36,9 +36,10 @@ static void readable(int fd, void *ctx)
         } else if (length < 0) {
             if (errno == ECONNREFUSED)
                 fwr_rmcp_road_unreachable(client->road, now);
-            return;
+            break;
         }
     }
+    client->events->drained(client->ctx);
 }
 
 static int open_socket(struct sim_client *client)

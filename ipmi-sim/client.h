@@ -24,6 +24,8 @@ struct sim_client_events {
     void (*reply)(void *ctx, uint8_t peer, uint8_t command, const uint8_t *reply, size_t length);
     /* The road opened (FWR_OK), went down, or is worth another try (FWR_OK again). */
     void (*state)(void *ctx, uint8_t peer, int error, const struct fwr_link_limits *limits);
+    /* All that had arrived was handed over: the time to do something about it. */
+    void (*drained)(void *ctx);
 };
 
 /* One road. The caller's memory, zeroed; its fields are the client's own but those that are

@@ -72,11 +72,8 @@ bool sim_work_other(void *ctx, channel_t *channel, msg_t *message)
 static void on_reply(void *ctx, uint8_t peer, uint8_t command, const uint8_t *reply, size_t length)
 {
     struct sim_bmc *bmc = ctx;
-    uint64_t now = sim_bmc_now(bmc);
 
-    fwr_oem_response(&bmc->oem, bmc->recipient, now, peer, command, reply, length);
-    fwr_oem_pump(bmc->recipient, now, bmc->links, bmc->config.donor_count);
-    sim_work_kick(bmc);
+    fwr_oem_response(&bmc->oem, bmc->recipient, sim_bmc_now(bmc), peer, command, reply, length);
 }
 
 static void on_state(void *ctx, uint8_t peer, int error, const struct fwr_link_limits *limits)
@@ -89,7 +86,19 @@ static void on_state(void *ctx, uint8_t peer, int error, const struct fwr_link_l
     sim_work_kick(bmc);
 }
 
-const struct sim_client_events sim_work_client_events = {.reply = on_reply, .state = on_state};
+static void work(void *ctx);
+
+/* What came in is worked on at once: a turn of the loop only for that would cost as much. */
+static void on_drained(void *ctx)
+{
+    struct sim_bmc *bmc = ctx;
+
+    fwr_oem_pump(bmc->recipient, sim_bmc_now(bmc), bmc->links, bmc->config.donor_count);
+    work(bmc);
+}
+
+const struct sim_client_events sim_work_client_events = {
+    .reply = on_reply, .state = on_state, .drained = on_drained};
 
 /* ---- scans and repairs by themselves ---- */
 

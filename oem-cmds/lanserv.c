@@ -12,6 +12,7 @@
 #include <OpenIPMI/ipmi_err.h>
 #include <OpenIPMI/ipmi_mc.h>
 #include <OpenIPMI/mcserv.h>
+#include <openssl/crypto.h>
 
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
@@ -276,12 +277,42 @@ int fwr_lanserv_attach(struct fwr_lanserv *adapter, sys_data_t *sys)
     return FWR_OK;
 }
 
+/* Session ids, challenges and IVs. Bytes that were given out are wiped here. */
+static int random_bytes(lanserv_data_t *lan, void *data, int size)
+{
+    struct fwr_lanserv *adapter = attached;
+    size_t length = (size_t)size;
+    uint8_t *from;
+
+    if (size < 0 || length > sizeof(adapter->random))
+        return adapter->stock_random(lan, data, size);
+    if (length > adapter->random_left) {
+        int error = adapter->stock_random(lan, adapter->random, (int)sizeof(adapter->random));
+
+        if (error != 0)
+            return error;
+        adapter->random_left = sizeof(adapter->random);
+    }
+    adapter->random_left -= length;
+    from = adapter->random + adapter->random_left;
+    memcpy(data, from, length);
+    OPENSSL_cleanse(from, length);
+    return 0;
+}
+
 void fwr_lanserv_permit(struct fwr_lanserv *adapter)
 {
     for (unsigned i = 0; i < IPMI_MAX_CHANNELS; i++) {
         channel_t *channel = adapter->sys->chan_set[i];
+        lanserv_data_t *lan;
 
-        if (channel != NULL && channel->medium_type == IPMI_CHANNEL_MEDIUM_8023_LAN)
-            channel->oem.oem_check_permitted = permitted;
+        if (channel == NULL || channel->medium_type != IPMI_CHANNEL_MEDIUM_8023_LAN)
+            continue;
+        channel->oem.oem_check_permitted = permitted;
+        lan = channel->chan_info;
+        if (lan == NULL || lan->gen_rand == NULL || lan->gen_rand == random_bytes)
+            continue;
+        adapter->stock_random = lan->gen_rand;
+        lan->gen_rand = random_bytes;
     }
 }

@@ -29,6 +29,9 @@
 #define FWR_LANSERV_DEFERRED 32
 #define FWR_LANSERV_DEFER_MS 20
 
+/* Random bytes drawn from lanserv's source at a time. */
+#define FWR_LANSERV_RANDOM 512
+
 /* A request that waits for its answer. */
 struct fwr_lanserv_deferred {
     channel_t *channel;
@@ -64,6 +67,9 @@ struct fwr_lanserv {
     struct fwr_lanserv_road roads[IPMI_MAX_CHANNELS];
     struct fwr_lanserv_deferred deferred[FWR_LANSERV_DEFERRED];
     uint8_t reply[FWR_OEM_HEADER + FWR_LANSERV_REPLY_RMCPP];
+    int (*stock_random)(lanserv_data_t *lan, void *data, int size);
+    size_t random_left;
+    uint8_t random[FWR_LANSERV_RANDOM];
 };
 
 /* From ipmi_sim_module_init, before the channels exist. lanserv gives its callbacks no context,
@@ -71,8 +77,9 @@ struct fwr_lanserv {
  * is somebody else's already. FWR_E_MEMORY. */
 int fwr_lanserv_attach(struct fwr_lanserv *adapter, sys_data_t *sys);
 
-/* From ipmi_sim_module_post_init: lets the privileges of the command table count on every
- * channel, where lanserv would ask for ADMIN. */
+/* From ipmi_sim_module_post_init, when the channels exist. Lets the privileges of the command
+ * table count on every channel, where lanserv would ask for ADMIN; and draws lanserv's random
+ * bytes in batches, where it would open /dev/urandom for the IV of every packet. */
 void fwr_lanserv_permit(struct fwr_lanserv *adapter);
 
 /* After the engines did some work: answers what was kept back, as far as that is possible now. */
