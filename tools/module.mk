@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 if TOOLS
 bin_PROGRAMS += fwrecover
+dist_bashcomp_DATA += tools/completion/fwrecover
 endif
 fwrecover_SOURCES = tools/fwrecover.c \
 	tools/artifact.c tools/artifact.h \

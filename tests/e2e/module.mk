@@ -5,7 +5,7 @@ check_scripts += tests/e2e/rmcp_interop
 endif
 EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
-check_scripts += tests/e2e/tool_image tests/e2e/tool_bmc tests/e2e/tool_recover \
+check_scripts += tests/e2e/tool_help tests/e2e/tool_image tests/e2e/tool_bmc tests/e2e/tool_recover \
 	tests/e2e/tool_serve tests/e2e/example
 endif
 check_PROGRAMS += tests/e2e/media_client
