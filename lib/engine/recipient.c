@@ -89,8 +89,11 @@ static int load_records(struct fwr_recipient *r)
     do
         error = fwr_floors_read(r, &r->floors);
     while (error == FWR_PENDING);
-    while (!error && (error = fwr_control_load_policy(r)) == FWR_PENDING)
-        ;
+    if (error)
+        return error;
+    do
+        error = fwr_control_load_policy(r);
+    while (error == FWR_PENDING);
     return error ? error : resume(r);
 }
 

@@ -60,6 +60,43 @@ static void make_board(struct world *w, const struct given_image *image)
     w->nor.preserve = w->preserve;
 }
 
+static bool may_be_written(const struct world *w, uint32_t address, const uint8_t *block,
+                           uint32_t length)
+{
+    if (memcmp(block, w->before + address, length) == 0)
+        return true;
+    for (size_t i = 0; i < 2; i++) {
+        const struct given_image *image = w->expected[i];
+        const struct fwr_region *r =
+            image ? fwr_region_map_find(&image->manifest.map, address) : NULL;
+        if (r && r->kind == FWR_REGION_WRITE && memcmp(block, image->bytes + address, length) == 0)
+            return true;
+        if (r && r->kind == FWR_REGION_FILL && block[0] == r->fill &&
+            memcmp(block, block + 1, length - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The chip's own program, after a look at what is to be written where. */
+static int watched_program(void *ctx, uint32_t offset, const void *data, uint32_t length)
+{
+    struct fwr_flash_ramnor *nor = ctx;
+    struct world *w = (struct world *)(void *)((uint8_t *)nor - offsetof(struct world, nor));
+    uint32_t block = w->expected[0] ? w->expected[0]->block_size : length;
+
+    for (uint32_t at = 0; w->expected[0] && at < length; at += block)
+        w->strangers += !may_be_written(w, offset + at, (const uint8_t *)data + at, block);
+    return nor->flash.program(nor, offset, data, length);
+}
+
+static void watch(struct world *w, const struct given_image *image)
+{
+    w->flash = w->nor.flash;
+    w->flash.program = watched_program;
+    w->expected[0] = image;
+}
+
 void world_init(struct world *w, uint64_t seed, const struct given_image *image,
                 uint32_t erase_size)
 {
@@ -79,6 +116,7 @@ void world_init(struct world *w, uint64_t seed, const struct given_image *image,
     w->units = calloc(size / erase, sizeof(*w->units));
     if (fwr_flash_ramnor_open(&w->nor, &geometry, w->cells, w->units, size / erase))
         abort();
+    watch(w, image);
     make_board(w, image);
     for (size_t i = 0; i < WORLD_RECORDS; i++) {
         w->records[i].data = malloc(RECORD_ROOM);
@@ -90,7 +128,7 @@ void world_init(struct world *w, uint64_t seed, const struct given_image *image,
     w->config = (struct fwr_recipient_config){
         .size = sizeof(w->config),
         .platform = &w->platform,
-        .flash = &w->nor.flash,
+        .flash = &w->flash,
         .store = &w->store.store,
         .host = &w->host.host,
         .policy = &w->policy,
@@ -131,19 +169,18 @@ static int donor_envelope(void *ctx, void *buffer, size_t capacity, size_t *leng
 
 struct world_donor *world_add_donor(struct world *w, const struct given_image *image)
 {
-    static const char *const names[WORLD_DONORS_MAX] = {"donor 0", "donor 1", "donor 2", "donor 3",
-                                                        "donor 4", "donor 5", "donor 6", "donor 7"};
     uint8_t index = w->donor_count++;
     struct world_donor *d = &w->donors[index];
     uint32_t size = image->manifest.flash_size;
 
     d->world = w;
+    snprintf(d->name, sizeof(d->name), "donor %u", index);
     d->image = *image;
     d->image.bytes = malloc(size);
     memcpy(d->image.bytes, image->bytes, size);
     d->source = (struct fwr_source){.size = sizeof(d->source),
                                     .ctx = d,
-                                    .name = names[index],
+                                    .name = d->name,
                                     .envelope = donor_envelope,
                                     .read = donor_read};
     d->sources[0] = &d->source;
@@ -156,13 +193,48 @@ struct world_donor *world_add_donor(struct world *w, const struct given_image *i
         .max_leaves = size / image->manifest.block_size,
         .max_block_size = image->manifest.block_size,
     };
-    w->peers[index] = (struct fwr_peer){.name = names[index],
+    w->peers[index] = (struct fwr_peer){.name = d->name,
                                         .limits = {.max_request = 192,
                                                    .max_reply = LIMITS_REPLY,
                                                    .window = LIMITS_WINDOW,
                                                    .medium = FWR_MEDIUM_LAN}};
     w->config.peer_count = w->donor_count;
     return d;
+}
+
+static int more_read(void *ctx, uint32_t address, void *buffer, uint32_t length)
+{
+    const struct given_image *image = ctx;
+
+    memcpy(buffer, image->bytes + address, length);
+    return FWR_OK;
+}
+
+static int more_envelope(void *ctx, void *buffer, size_t capacity, size_t *length)
+{
+    const struct given_image *image = ctx;
+
+    if (image->envelope_length > capacity)
+        return FWR_E_NO_SPACE;
+    memcpy(buffer, image->envelope, image->envelope_length);
+    *length = image->envelope_length;
+    return FWR_OK;
+}
+
+void world_add_image(struct world_donor *d, const struct given_image *image)
+{
+    uint8_t n = d->config.image_count++;
+    struct given_image *copy = &d->more[n - 1];
+
+    *copy = *image;
+    copy->bytes = malloc(image->manifest.flash_size);
+    memcpy(copy->bytes, image->bytes, image->manifest.flash_size);
+    d->more_sources[n - 1] = (struct fwr_source){.size = sizeof(struct fwr_source),
+                                                 .ctx = copy,
+                                                 .name = d->name,
+                                                 .envelope = more_envelope,
+                                                 .read = more_read};
+    d->sources[n] = &d->more_sources[n - 1];
 }
 
 static void boot_donor(struct world *w, struct world_donor *d)
@@ -189,6 +261,8 @@ void world_free(struct world *w)
             fwr_donor_end(w->donors[i].engine);
         free(w->donors[i].storage);
         free(w->donors[i].image.bytes);
+        for (uint8_t k = 0; k + 1 < w->donors[i].config.image_count; k++)
+            free(w->donors[i].more[k].bytes);
     }
     for (size_t i = 0; i < WORLD_RECORDS; i++)
         free(w->records[i].data);
@@ -278,13 +352,14 @@ static void post(struct world *w, uint8_t peer, uint8_t command, bool reply, con
 
 static void count_in_flight(struct world *w)
 {
-    uint32_t count = 0, peers = 0;
+    uint32_t count = 0;
+    uint64_t peers = 0;
     uint8_t many = 0;
 
     for (size_t i = 0; i < WORLD_MESSAGES_MAX; i++) {
         count += w->messages[i].used;
         if (w->messages[i].used)
-            peers |= 1u << w->messages[i].peer;
+            peers |= UINT64_C(1) << w->messages[i].peer;
     }
     for (; peers; peers >>= 1)
         many = (uint8_t)(many + (peers & 1));
@@ -338,7 +413,20 @@ static void at_donor(struct world *w, const struct world_message *m)
         reply[5 + world_draw(w, (uint32_t)length - 5)] ^= 0x10;
         d->lies++;
     }
+    if (w->tamper)
+        length = w->tamper(w, m, reply, length);
+    if (length == 0)
+        return;
+    w->replies[m->peer]++;
     post(w, m->peer, m->command, true, reply, length);
+}
+
+void world_reply(struct world *w, uint8_t donor, uint8_t command, const uint8_t *bytes,
+                 size_t length, uint32_t delay_ms)
+{
+    w->now += delay_ms; /* post counts from now */
+    post_once(w, donor, command, true, bytes, length);
+    w->now -= delay_ms;
 }
 
 static struct world_message *next_message(struct world *w)
@@ -450,7 +538,8 @@ bool world_is_right(const struct world *w, const struct given_image *image)
             if (cells[k] != r->fill)
                 return false;
     }
-    return w->nor.counts.trespass == 0 && w->nor.counts.refused == 0 && w->nor.counts.deserted == 0;
+    return w->nor.counts.trespass == 0 && w->nor.counts.refused == 0 &&
+           w->nor.counts.deserted == 0 && w->strangers == 0;
 }
 
 struct fwr_status_page world_status(const struct world *w)

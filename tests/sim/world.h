@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A world in a box: one recipient and up to eight donors in one process, on virtual time and
+ * A world in a box: one recipient and up to forty donors in one process, on virtual time and
  * one seed, with the library's own engines, codecs and dispatcher between them. The network
  * delays, loses, repeats and garbles as it is told; the same seed gives the same run.
  */
@@ -21,7 +21,8 @@
 
 #include "tests/unit/given_image.h"
 
-#define WORLD_DONORS_MAX   8
+#define WORLD_DONORS_MAX   40
+#define WORLD_IMAGES_MAX   3 /* of one donor */
 #define WORLD_RECORDS      8
 #define WORLD_MESSAGES_MAX 512
 #define WORLD_MESSAGE_MAX  1500
@@ -32,7 +33,10 @@ struct world_donor {
     struct world *world;
     struct given_image image; /* its own copy: `bytes` may be damaged by the test */
     struct fwr_source source;
-    const struct fwr_source *sources[1];
+    const struct fwr_source *sources[WORLD_IMAGES_MAX];
+    struct given_image more[WORLD_IMAGES_MAX - 1]; /* see world_add_image */
+    struct fwr_source more_sources[WORLD_IMAGES_MAX - 1];
+    char name[16];
     struct fwr_donor_config config;
     void *storage;
     struct fwr_donor *engine;
@@ -56,6 +60,11 @@ struct world_message {
     uint8_t bytes[WORLD_MESSAGE_MAX];
 };
 
+/* What a donor's reply becomes on its way: `reply` has WORLD_MESSAGE_MAX bytes, completion code
+ * first. The new length; 0 = silence. */
+typedef size_t world_tamper(struct world *w, const struct world_message *request, uint8_t *reply,
+                            size_t length);
+
 struct world {
     uint64_t seed;
     uint64_t now;
@@ -70,18 +79,23 @@ struct world {
     /* The network; chances in permille. */
     uint32_t delay_ms, jitter_ms;
     uint32_t loss, duplication, corruption;
+    world_tamper *tamper; /* NULL: replies stay as they are */
     struct world_message messages[WORLD_MESSAGES_MAX];
     uint32_t order;
     size_t longest_request, longest_reply; /* data bytes after the IANA number */
     uint64_t payload; /* bytes after the network function and command, both directions */
     uint32_t in_flight, most_in_flight; /* requests on their way */
     uint8_t peers_in_flight;            /* most donors with a request on its way at once */
+    uint32_t replies[WORLD_DONORS_MAX]; /* sent by each donor */
 
     /* The recipient and its board. */
     struct fwr_recipient_config config;
     struct fwr_peer peers[WORLD_DONORS_MAX];
     uint8_t *cells, *before;
     struct fwr_flash_ramnor nor;
+    struct fwr_flash flash;                /* the chip, watched: see `strangers` */
+    const struct given_image *expected[2]; /* the images that may be written; NULL = none */
+    uint32_t strangers; /* blocks programmed that are of no such image and were not there */
     struct fwr_flash_ramnor_unit *units;
     struct fwr_flash_ramnor_range preserve[FWR_REGIONS_MAX];
     struct fwr_store_ram store;
@@ -109,6 +123,13 @@ void world_free(struct world *w);
 
 /* Adds a donor that holds a copy of the image, on a LAN. */
 struct world_donor *world_add_donor(struct world *w, const struct given_image *image);
+
+/* Gives a donor one more image of the same chip; its bytes are copied. */
+void world_add_image(struct world_donor *donor, const struct given_image *image);
+
+/* Lets a reply (completion code first) of a donor arrive after `delay_ms`, asked for or not. */
+void world_reply(struct world *w, uint8_t donor, uint8_t command, const uint8_t *bytes,
+                 size_t length, uint32_t delay_ms);
 
 /* Sets `length` bytes from `offset` of the flash to rubbish that follows from the seed. */
 void world_damage(struct world *w, uint32_t offset, uint32_t length);

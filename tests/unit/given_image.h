@@ -40,8 +40,9 @@ struct given_image {
     uint8_t key_seed; /* which release key signs */
     uint64_t seed;    /* of the bytes */
 
-    uint8_t *bytes; /* the chip; made from `seed` unless it was set before */
-    struct fwr_manifest manifest; /* with the layout above unless a map was set before */
+    uint8_t *bytes;               /* the chip; made from `seed` unless it was set before */
+    struct fwr_manifest manifest; /* with the layout above unless a map was set before: then the
+                                    guard is the last block of its boot region */
     uint8_t id[FWR_ID_SIZE];
     uint8_t envelope[GIVEN_ENVELOPE_MAX];
     size_t envelope_length;
@@ -182,8 +183,12 @@ static inline void given_manifest(struct given_image *g)
     m->hash = g->hash;
     m->block_size = g->block_size;
     m->guard = (g->blocks - 1) * g->block_size;
-    if (m->map.count > 0)
+    if (m->map.count > 0) {
+        for (int i = 0; i < m->map.count; i++)
+            if (m->map.regions[i].flags & FWR_REGION_BOOT)
+                m->guard = m->map.regions[i].offset + m->map.regions[i].length - g->block_size;
         return;
+    }
     m->map.count = 4;
     for (int i = 0; i < 4; i++) {
         m->map.regions[i].offset = offset;
