@@ -79,7 +79,8 @@ struct fwr_recipient_config {
     uint32_t min_rate;       /* bytes/s below which a donor counts as stalled [64] */
     uint32_t backoff_ms;     /* first pause after a fruitless round, doubled to 64 times [5000] */
     uint32_t start_jitter_ms; /* most random delay before asking [0] */
-    uint8_t rounds;          /* fruitless rounds before the run fails; 255 = never [5] */
+    uint8_t rounds;          /* fruitless rounds before the run fails; 255 = never [5]; sixteen
+                                times as many where donors are merely busy */
     uint32_t boot_proof_ms;  /* how long to wait for the boot proof; 0 = none is configured */
     uint32_t log_size;       /* bytes of log text kept for Read Page [4096] */
 };

@@ -26,6 +26,7 @@
 #define FWR_BATCH_MAX      64  /* units begun under one journal record */
 #define FWR_REDO_MAX       128 /* units one journal record names: a batch and what is owed */
 #define FWR_UNIT_BLOCKS    128 /* blocks in one repair unit at most */
+#define FWR_BUSY_ROUNDS    16  /* rounds that found donors busy count as one fruitless one */
 #define FWR_NONE           0xff
 #define FWR_NO_ADDRESS     UINT32_MAX
 
@@ -273,6 +274,7 @@ struct fwr_recipient {
     bool gathered;    /* the time to wait for offers is over */
     bool healthy;     /* the pass found nothing wrong */
     uint8_t rounds;   /* fruitless ones */
+    uint16_t tries;   /* the same in FWR_BUSY_ROUNDS-ths: a busy one counts one, others all */
     uint8_t verifies; /* full passes that did not give the root */
     uint32_t run;
     uint64_t now; /* of the call under way */

@@ -145,11 +145,16 @@ void fwr_recipient_fail(struct fwr_recipient *r, int reason)
 /* Nothing usable now: pause, then ask again, a bounded number of rounds. */
 int fwr_phase_back_off(struct fwr_recipient *r, int reason)
 {
-    if (r->config.rounds != UINT8_MAX && r->rounds + 1 >= r->config.rounds) {
+    bool busy = reason == FWR_E_DONORS_BUSY;
+    uint16_t tries = (uint16_t)(r->tries + (busy ? 1 : FWR_BUSY_ROUNDS));
+
+    if (r->config.rounds != UINT8_MAX && tries >= r->config.rounds * FWR_BUSY_ROUNDS) {
         fwr_recipient_fail(r, reason);
         return FWR_OK;
     }
-    uint8_t doublings = r->rounds < BACKOFF_DOUBLINGS ? r->rounds : BACKOFF_DOUBLINGS;
+    uint8_t doublings = (uint8_t)(r->tries / FWR_BUSY_ROUNDS);
+    if (doublings > BACKOFF_DOUBLINGS)
+        doublings = BACKOFF_DOUBLINGS;
     uint64_t pause = (uint64_t)r->config.backoff_ms << doublings;
     uint64_t longest = (uint64_t)r->config.backoff_ms << BACKOFF_DOUBLINGS;
     uint64_t retry_at = fwr_negotiate_retry_at(r);
@@ -162,10 +167,11 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     fwr_transfer_end_all(r, (uint8_t)-reason);
     r->reason = reason;
     r->rounds = r->rounds < UINT8_MAX ? r->rounds + 1 : UINT8_MAX;
+    r->tries = tries < UINT8_MAX * FWR_BUSY_ROUNDS ? tries : UINT8_MAX * FWR_BUSY_ROUNDS;
     fwr_recipient_enter(r, FWR_PHASE_BACKOFF);
     r->deadline = r->now + pause;
     /* The donors know when they are free again, but nobody may put us off for ever. */
-    if (reason == FWR_E_DONORS_BUSY && retry_at > r->now)
+    if (busy && retry_at > r->now)
         r->deadline = retry_at < r->now + longest ? retry_at : r->now + longest;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "nothing usable: %s; asking again in %u ms",
                       fwr_error_text(reason), (unsigned)(r->deadline - r->now));

@@ -532,7 +532,8 @@ static int write_lane(struct fwr_recipient *r, struct fwr_lane *lane)
     update_tags(r, lane);
     r->status.blocks_repaired += lane->changed;
     r->plan_written++;
-    r->rounds = 0; /* not a fruitless one */
+    if (lane->changed > 0)
+        r->rounds = r->tries = 0; /* not a fruitless one */
     lane->state = FWR_LANE_FREE;
     return FWR_PENDING;
 }

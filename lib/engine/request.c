@@ -81,11 +81,11 @@ void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q)
     r->peers[q->peer].in_flight--;
 }
 
-void fwr_request_forget(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
+void fwr_request_forget(struct fwr_recipient *r, uint8_t peer)
 {
     for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
         struct fwr_pending *q = &r->pending[i];
-        if (q->peer == peer && (purpose == FWR_NONE || q->purpose == purpose))
+        if (q->peer == peer && q->purpose != FWR_PURPOSE_END)
             fwr_request_free(r, q);
     }
 }

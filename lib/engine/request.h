@@ -14,8 +14,8 @@
 struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose);
 void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q);
 
-/* Forgets all of a peer's requests of one purpose, or of every purpose with FWR_NONE. */
-void fwr_request_forget(struct fwr_recipient *r, uint8_t peer, uint8_t purpose);
+/* Forgets all that a peer was asked; that a transfer ended is still said. */
+void fwr_request_forget(struct fwr_recipient *r, uint8_t peer);
 
 /* The request that a reply answers, or NULL. */
 struct fwr_pending *fwr_request_find(struct fwr_recipient *r, uint8_t peer, uint8_t command,

@@ -72,24 +72,30 @@ void fwr_transfer_accept(struct fwr_recipient *r, uint8_t peer)
         q->due = p->not_before;
 }
 
+/* Leaves a donor, and tells it where it might still keep a place for us. */
+static void close_transfer(struct fwr_recipient *r, uint8_t peer, uint8_t result)
+{
+    struct fwr_donor_peer *p = &r->peers[peer];
+    bool open = p->transfer_state == FWR_TRANSFER_OPEN;
+
+    fwr_request_forget(r, peer);
+    p->transfer_state = FWR_TRANSFER_NONE;
+    p->nonce = 0;
+    if (!open || peer == fwr_push_peer(r) || p->reach != FWR_OK)
+        return;
+    struct fwr_pending *q = fwr_request_new(r, peer, FWR_PURPOSE_END);
+    if (q) {
+        q->command = FWR_CMD_END_TRANSFER;
+        q->index = result;
+    }
+}
+
 void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result)
 {
     for (uint8_t i = 0; i < FWR_FETCHES_MAX; i++)
         fwr_fetch_free(r, i);
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {
-        struct fwr_donor_peer *p = &r->peers[i];
-        bool open = p->transfer_state == FWR_TRANSFER_OPEN;
-
-        fwr_request_forget(r, i, FWR_NONE);
-        p->transfer_state = FWR_TRANSFER_NONE;
-        p->nonce = 0;
-        if (!open || i == fwr_push_peer(r))
-            continue;
-        struct fwr_pending *q = fwr_request_new(r, i, FWR_PURPOSE_END);
-        if (q) {
-            q->command = FWR_CMD_END_TRANSFER;
-            q->index = result;
-        }
+        close_transfer(r, i, result);
     }
 }
 
@@ -123,9 +129,9 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
     if (p->transfer_state != FWR_TRANSFER_NONE)
         fwr_recipient_log(r, FWR_LOG_NOTICE, "%s dropped: %s", fwr_peer_name(r, peer),
                           fwr_error_text(reason));
-    fwr_request_forget(r, peer, FWR_NONE);
-    p->transfer_state = FWR_TRANSFER_NONE;
-    p->nonce = 0;
+    if (reason == FWR_E_UNKNOWN_TRANSFER)
+        p->transfer_state = FWR_TRANSFER_NONE; /* there is nothing left to end */
+    close_transfer(r, peer, (uint8_t)-reason);
     p->answer = reason;
     for (uint8_t i = 0; i < FWR_FETCHES_MAX; i++) {
         struct fwr_fetch *f = &r->fetches[i];

@@ -298,7 +298,8 @@ void world_cut(struct world *w)
     if (w->recipient)
         fwr_recipient_end(w->recipient);
     w->recipient = w->slots[0] = NULL;
-    memset(w->messages, 0, sizeof(w->messages));
+    memset(w->messages, 0, w->message_top * sizeof(w->messages[0]));
+    w->message_top = 0;
     w->in_flight = 0;
     fwr_flash_ramnor_power_on(&w->nor, w->seed);
     fwr_store_ram_power_on(&w->store);
@@ -319,6 +320,8 @@ static void post_once(struct world *w, uint8_t peer, uint8_t command, bool reply
         struct world_message *m = &w->messages[i];
         if (m->used)
             continue;
+        if (i >= w->message_top)
+            w->message_top = i + 1;
         m->used = true;
         m->at = w->now + w->delay_ms + (w->jitter_ms ? world_draw(w, w->jitter_ms) : 0);
         m->order = w->order++;
@@ -356,7 +359,7 @@ static void count_in_flight(struct world *w)
     uint64_t peers = 0;
     uint8_t many = 0;
 
-    for (size_t i = 0; i < WORLD_MESSAGES_MAX; i++) {
+    for (size_t i = 0; i < w->message_top; i++) {
         count += w->messages[i].used;
         if (w->messages[i].used)
             peers |= UINT64_C(1) << w->messages[i].peer;
@@ -433,7 +436,7 @@ static struct world_message *next_message(struct world *w)
 {
     struct world_message *best = NULL;
 
-    for (size_t i = 0; i < WORLD_MESSAGES_MAX; i++) {
+    for (size_t i = 0; i < w->message_top; i++) {
         struct world_message *m = &w->messages[i];
         if (m->used && (!best || m->at < best->at || (m->at == best->at && m->order < best->order)))
             best = m;

@@ -81,6 +81,7 @@ struct world {
     uint32_t loss, duplication, corruption;
     world_tamper *tamper; /* NULL: replies stay as they are */
     struct world_message messages[WORLD_MESSAGES_MAX];
+    size_t message_top; /* none from here on is used */
     uint32_t order;
     size_t longest_request, longest_reply; /* data bytes after the IANA number */
     uint64_t payload; /* bytes after the network function and command, both directions */
