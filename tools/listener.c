@@ -129,18 +129,10 @@ static int listener_open(struct tool_listener *listener, uint16_t link,
     return tool_error(error, listener->address, NULL);
 }
 
-static void send_to(const struct tool_listener *listener, const struct fwr_rmcp_peer *peer,
+static void send_to(struct tool_listener *listener, const struct fwr_rmcp_peer *peer,
                     const uint8_t *datagram, size_t length)
 {
-    struct sockaddr_storage address;
-
-    if (length == 0)
-        return;
-    memset(&address, 0, sizeof(address));
-    memcpy(&address, peer->key, peer->length);
-    /* What the kernel cannot take now is lost like any datagram. */
-    (void)!sendto(listener->fd, datagram, length, MSG_NOSIGNAL, (struct sockaddr *)&address,
-                  peer->length);
+    tool_outbox_put(&listener->outbox, listener->fd, peer->key, peer->length, datagram, length);
 }
 
 static void answer(struct tool_listener *listener, const struct fwr_rmcp_event *event)
@@ -189,7 +181,7 @@ static void readable(struct tool_listener *listener)
         length = recvfrom(listener->fd, datagram, sizeof(datagram), MSG_DONTWAIT,
                           (struct sockaddr *)&address, &address_length);
         if (length < 0)
-            return;
+            break;
         if (address_length > FWR_RMCP_PEER_MAX)
             continue;
         from.length = (uint8_t)address_length;
@@ -204,6 +196,7 @@ static void readable(struct tool_listener *listener)
         else if (event.kind == FWR_RMCP_EVENT_CLOSED)
             session_closed(listener, &event);
     }
+    tool_outbox_send(&listener->outbox);
 }
 
 static void timeout(struct tool_listener *listener, uint64_t now)

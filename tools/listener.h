@@ -11,6 +11,7 @@
 #include <fwrecover/rmcp.h>
 
 #include "tools/net.h"
+#include "tools/outbox.h"
 #include "tools/options.h"
 #include "tools/secrets.h"
 
@@ -36,6 +37,7 @@ struct tool_listener {
     struct fwr_rmcp_responder *responder;
     void *storage;
     const struct fwr_oem *oem;
+    struct tool_outbox outbox;
 };
 
 #define TOOL_LISTENERS_MAX 8

@@ -367,7 +367,11 @@ static bool work(struct recovery *recovery)
         uint64_t now = tool_now();
 
         busy = fwr_recipient_step(recovery->recipient, now) == FWR_PENDING;
+        for (unsigned road = 0; road < recovery->road_count; road++)
+            tool_road_gather(&recovery->roads[road]);
         fwr_oem_pump(recovery->recipient, now, recovery->links, recovery->road_count);
+        for (unsigned road = 0; road < recovery->road_count; road++)
+            tool_road_flush(&recovery->roads[road]);
     }
     return busy;
 }

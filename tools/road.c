@@ -23,6 +23,7 @@ static void drop_socket(struct tool_road *road)
     if (road->fd >= 0)
         close(road->fd);
     road->fd = -1;
+    road->outbox.length = 0;
 }
 
 /* ---- what the road calls ---- */
@@ -35,8 +36,9 @@ static int transmit(void *ctx, const uint8_t *datagram, size_t length)
         road->fd = tool_udp_connect(road->address);
     if (road->fd < 0)
         return FWR_E_NO_DONOR;
-    /* A datagram that the kernel refuses is one that was lost. */
-    (void)!send(road->fd, datagram, length, MSG_NOSIGNAL);
+    tool_outbox_put(&road->outbox, road->fd, NULL, 0, datagram, length);
+    if (!road->gathering)
+        tool_outbox_send(&road->outbox);
     return FWR_OK;
 }
 
@@ -96,6 +98,17 @@ void tool_road_readable(struct tool_road *road)
 int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data, size_t length)
 {
     return fwr_rmcp_road_send(road->road, tool_now(), command, data, length);
+}
+
+void tool_road_gather(struct tool_road *road)
+{
+    road->gathering = true;
+}
+
+void tool_road_flush(struct tool_road *road)
+{
+    road->gathering = false;
+    tool_outbox_send(&road->outbox);
 }
 
 uint64_t tool_road_next_timeout(const struct tool_road *road)

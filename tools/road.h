@@ -14,6 +14,7 @@
 #include <fwrecover/rmcp-road.h>
 
 #include "tools/net.h"
+#include "tools/outbox.h"
 #include "tools/secrets.h"
 
 /* Where the peer is and who we are there. */
@@ -54,6 +55,8 @@ struct tool_road {
     struct fwr_rmcp_road_config config;
     struct fwr_rmcp_road *road;
     void *storage;
+    bool gathering;
+    struct tool_outbox outbox;
 };
 
 /* Looks up the address and makes the session, closed. All that is pointed to must outlive the
@@ -67,6 +70,10 @@ void tool_road_close(struct tool_road *road);
 
 /* As the link's send, for requests of any length. */
 int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data, size_t length);
+
+/* Between the two, what is sent is gathered, to leave together. */
+void tool_road_gather(struct tool_road *road);
+void tool_road_flush(struct tool_road *road);
 
 /* The socket is readable. */
 void tool_road_readable(struct tool_road *road);
