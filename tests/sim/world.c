@@ -85,6 +85,9 @@ static int watched_program(void *ctx, uint32_t offset, const void *data, uint32_
     struct world *w = (struct world *)(void *)((uint8_t *)nor - offsetof(struct world, nor));
     uint32_t block = w->expected[0] ? w->expected[0]->block_size : length;
 
+    if (w->expected[1] && w->expected[1]->block_size < block)
+        block = w->expected[1]->block_size;
+
     for (uint32_t at = 0; w->expected[0] && at < length; at += block)
         w->strangers += !may_be_written(w, offset + at, (const uint8_t *)data + at, block);
     return nor->flash.program(nor, offset, data, length);
