@@ -40,7 +40,7 @@ struct sim_client {
     sys_data_t *sys;
     uint64_t (*now)(void *ctx);
 
-    int fd; /* -1: no socket yet */
+    int fd;       /* -1: no socket yet */
     bool refused; /* the kernel says that nobody listens */
     ipmi_io_t *io;
     struct fwr_link_limits limits;

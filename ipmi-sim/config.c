@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -330,6 +332,18 @@ static int check_preserve(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
+/* Names are refused: asking a name server would stop the BMC. */
+static bool is_address(const char *text)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *address;
+
+    if (getaddrinfo(text, NULL, &hints, &address) != 0)
+        return false;
+    freeaddrinfo(address);
+    return true;
+}
+
 static int check_donor(cfg_t *cfg, cfg_opt_t *option)
 {
     cfg_t *donor = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
@@ -339,6 +353,11 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
         return -1;
     if (suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256) {
         cfg_error(cfg, "donor %s: suite = %ld: must be 3 or 17", cfg_title(donor), suite);
+        return -1;
+    }
+    if (!is_address(cfg_getstr(donor, "host"))) {
+        cfg_error(cfg, "donor %s: host = \"%s\": must be an IPv4 or IPv6 address", cfg_title(donor),
+                  cfg_getstr(donor, "host"));
         return -1;
     }
     if (strlen(cfg_getstr(donor, "user")) > FWR_RMCP_USER_MAX) {
