@@ -18,5 +18,26 @@ tests_sim_test_refusals_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_geometry_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_donors_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)
+
+# `make fleet`: 10,000 recipients that fail in the same second. FLEET takes options, for
+# example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
+check_LTLIBRARIES += tests/sim/libfleet.la
+tests_sim_libfleet_la_SOURCES = tests/sim/fleet.h tests/sim/fleet-image.c tests/sim/fleet-net.c \
+	tests/sim/fleet-node.c tests/sim/fleet-world.c tests/sim/fleet-bound.c tests/sim/fleet-plot.c
+fleet_ldflags = $(AM_LDFLAGS) -Wl,--wrap=fwr_hash_leaf,--wrap=fwr_tree_part_build
+check_PROGRAMS += tests/sim/fleet tests/sim/fleet_bound tests/sim/test_fleet
+TESTS += tests/sim/test_fleet
+tests_sim_fleet_LDFLAGS = $(fleet_ldflags)
+tests_sim_fleet_LDADD = tests/sim/libfleet.la $(LDADD)
+tests_sim_fleet_bound_LDFLAGS = $(fleet_ldflags)
+tests_sim_fleet_bound_LDADD = tests/sim/libfleet.la $(LDADD)
+tests_sim_test_fleet_LDFLAGS = $(fleet_ldflags)
+tests_sim_test_fleet_LDADD = tests/sim/libfleet.la $(LDADD)
+FLEET =
+fleet: tests/sim/fleet tests/sim/fleet_bound
+	tests/sim/fleet_bound
+	tests/sim/fleet $(FLEET)
+MOSTLYCLEANFILES += fleet.json fleet.svg
+.PHONY: fleet
 endif
 endif
