@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-fwr_sources += lib/flash/file.c lib/flash/ramnor.c
+fwr_file_sources += lib/flash/file.c
+fwr_emulator_sources += lib/flash/ramnor.c

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-fwr_sources += lib/host/null.c lib/host/recorder.c
+fwr_sources += lib/host/null.c
+fwr_emulator_sources += lib/host/recorder.c

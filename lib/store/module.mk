@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-fwr_sources += lib/store/dir.c lib/store/ram.c
+fwr_file_sources += lib/store/dir.c
+fwr_emulator_sources += lib/store/ram.c
