@@ -39,5 +39,16 @@ fleet: tests/sim/fleet tests/sim/fleet_bound
 	tests/sim/fleet $(FLEET)
 MOSTLYCLEANFILES += fleet.json fleet.svg
 .PHONY: fleet
+
+# One test of every row of the table in doc/SECURITY.md.
+check_LTLIBRARIES += tests/sim/libthreat.la
+tests_sim_libthreat_la_SOURCES = tests/sim/threat.c tests/sim/threat.h
+tests_sim_libthreat_la_LIBADD = tests/sim/libworld.la
+threat_tests = tests/sim/test_threats_image \
+	tests/sim/test_threats_version
+check_PROGRAMS += $(threat_tests)
+TESTS += $(threat_tests)
+tests_sim_test_threats_image_LDADD = tests/sim/libthreat.la $(LDADD)
+tests_sim_test_threats_version_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Threats to which version runs: older images that are signed all right, fresh ones withheld,
+ * and floors that rise before a boot was proven.
+ */
+#include <string.h>
+
+#include <fwrecover/command.h>
+#include <fwrecover/error.h>
+
+#include "tests/sim/threat.h"
+
+static struct given_image older, newer; /* security versions 2 and 4 */
+
+static int set_up(void **state)
+{
+    int error = threat_set_up(state);
+
+    older = (struct given_image){
+        .blocks = 24, .sequence = 9, .security_version = 2, .hardware_min = 2, .seed = 2};
+    newer = (struct given_image){
+        .blocks = 24, .sequence = 8, .security_version = 4, .hardware_min = 2, .seed = 4};
+    if (!error)
+        error = given_image_make(&older);
+    return error ? error : given_image_make(&newer);
+}
+
+static int tear_down(void **state)
+{
+    given_image_free(&older);
+    given_image_free(&newer);
+    return threat_tear_down(state);
+}
+
+/* ---- cuts ---- */
+
+static struct {
+    bool armed;
+    uint64_t operations, at;
+    enum fwr_fault_verdict how;
+    bool happened;
+    uint32_t highest; /* allowed floor */
+    uint64_t early;   /* operations that found a higher one */
+} cut;
+
+/* The security version floor as the store has it: the u32 after format and component. */
+static uint32_t stored_floor(void)
+{
+    const struct fwr_store_ram_record *record = fwr_store_ram_find(&w.store, FWR_STORE_FLOORS, 0);
+    const uint8_t *at = record && record->used ? record->data + 1 + FWR_UUID_SIZE : NULL;
+
+    return at ? at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24 : 0;
+}
+
+static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
+{
+    (void)ctx;
+    event->seed = cut.at;
+    cut.early += stored_floor() > cut.highest;
+    if (!cut.armed || cut.happened || cut.operations++ != cut.at)
+        return FWR_FAULT_NONE;
+    cut.happened = true;
+    return cut.how;
+}
+
+/* A board that was confirmed at security version 3, and then damaged. */
+static void begin_confirmed(uint64_t seed)
+{
+    threat_begin(seed);
+    world_add_donor(&w, &image);
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(world_repair(&w), 0);
+    assert_int_equal(stored_floor(), 3);
+    threat_end_donors();
+    memset(&w.nor.counts, 0, sizeof(w.nor.counts));
+    world_damage(&w, 0, 12 * BLOCK);
+    world_damage(&w, 18 * BLOCK, 6 * BLOCK);
+    w.nor.hook.decide = w.store.hook.decide = w.host.hook.decide = decide;
+}
+
+/* Another donor takes the place of the only one; the BMC starts again. */
+static int boot_with(const struct given_image *offered)
+{
+    threat_end_donors();
+    world_add_donor(&w, offered);
+    w.expected[0] = &image;
+    w.expected[1] = offered == &older ? NULL : offered;
+    return world_boot(&w);
+}
+
+/* A recovery to the newer version is cut at an operation; then only the older one is offered. */
+static bool cut_and_offer_older(uint64_t at, enum fwr_fault_verdict how)
+{
+    memset(&cut, 0, sizeof(cut));
+    cut.at = at;
+    cut.how = how;
+    cut.highest = 4;
+    begin_confirmed(at);
+    assert_int_equal(boot_with(&newer), FWR_OK);
+    cut.armed = true;
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    world_run(&w, 600000);
+    bool happened = cut.happened;
+    cut.armed = false;
+    threat.attacks += happened;
+    world_cut(&w);
+    assert_int_equal(boot_with(&older), FWR_OK);
+    w.expected[1] = &newer;
+    world_run(&w, 600000);
+    if (world_status(&w).state == FWR_STATE_IDLE)
+        world_repair(&w);
+    /* Done is only what was committed before the cut; all else ends without the older image. */
+    if (world_status(&w).state == FWR_STATE_DONE)
+        assert_true(world_is_right(&w, &newer));
+    else
+        assert_int_equal(world_status(&w).state, FWR_STATE_FAILED);
+    assert_true(stored_floor() >= 3);
+    assert_false(world_is_right(&w, &older));
+    threat_end();
+    return happened;
+}
+
+static void threat_04_rollback(void **state)
+{
+    static const enum fwr_fault_verdict ways[] = {FWR_FAULT_BEFORE, FWR_FAULT_TORN,
+                                                  FWR_FAULT_AFTER};
+
+    (void)state;
+    /* One below, at, and above the floor. */
+    memset(&cut, 0, sizeof(cut));
+    cut.highest = 4;
+    begin_confirmed(1);
+    assert_int_equal(boot_with(&older), FWR_OK);
+    assert_int_equal(world_repair(&w), REASON(FWR_E_BELOW_FLOOR));
+    assert_int_equal(w.nor.counts.erases + w.nor.counts.programs, 0);
+    threat.attacks++;
+    assert_int_equal(boot_with(&image), FWR_OK);
+    assert_int_equal(world_repair(&w), 0);
+    assert_true(world_is_right(&w, &image));
+    assert_int_equal(stored_floor(), 3);
+    assert_int_equal(boot_with(&newer), FWR_OK);
+    assert_int_equal(world_repair(&w), 0);
+    assert_int_equal(stored_floor(), 4);
+    /* What was at the floor is below it now; a promised sequence does not help. */
+    assert_int_equal(boot_with(&image), FWR_OK);
+    memset(&w.nor.counts, 0, sizeof(w.nor.counts));
+    assert_int_equal(world_repair(&w), REASON(FWR_E_BELOW_FLOOR));
+    assert_int_equal(w.nor.counts.erases + w.nor.counts.programs, 0);
+    threat.attacks++;
+    threat_end();
+
+    for (size_t way = 0; way < 3; way++)
+        for (uint64_t at = 0; cut_and_offer_older(at, ways[way]); at++)
+            ;
+    threat_nothing_foreign(4, "rollback");
+}
+
+/* ---- freeze ---- */
+
+static void freeze(uint64_t seed, unsigned donors, unsigned fresh, uint32_t promised)
+{
+    threat_begin(seed);
+    w.config.rounds = 8;
+    w.config.gather_ms = 200;
+    for (unsigned i = 0; i < donors; i++) {
+        if (i == fresh)
+            world_add_donor(&w, &newer);
+        else
+            threat_add_liar(image.envelope, image.envelope_length, image.id, promised);
+    }
+    threat.attacks += donors - 1;
+    w.expected[0] = &newer;
+    if (donors > 8)
+        w.rules.min_sequence = 8; /* the last confirmed one: what is older is stale */
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(world_repair(&w), 0);
+    assert_int_equal(world_status(&w).sequence, 8);
+    assert_true(world_is_right(&w, &newer));
+    threat_end();
+}
+
+/* Up to eight donors are all asked, more are sampled, and more and more of them while what is
+ * found is stale; whatever the others promise, the highest signed sequence is taken. */
+static void threat_05_freeze(void **state)
+{
+    (void)state;
+    for (unsigned fresh = 0; fresh < 8; fresh++) {
+        freeze(fresh, 8, fresh, 7);
+        freeze(fresh, 8, fresh, UINT32_MAX);
+    }
+    for (unsigned fresh = 0; fresh < 40; fresh += 13)
+        freeze(100 + fresh, 40, fresh, 7);
+    threat_nothing_foreign(5, "freeze");
+}
+
+/* ---- fast-forward ---- */
+
+/* One run to the trial, cut on its way; the boot is then proven, or not. */
+static bool forward(uint64_t at, bool proven)
+{
+    memset(&cut, 0, sizeof(cut));
+    cut.at = at;
+    cut.how = FWR_FAULT_AFTER;
+    cut.highest = 3;
+    begin_confirmed(at);
+    w.config.boot_proof_ms = 10000;
+    assert_int_equal(boot_with(&newer), FWR_OK);
+    cut.armed = true;
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    while (world_status(&w).state != FWR_STATE_TRIAL && !cut.happened)
+        assert_true(world_turn(&w));
+    bool happened = cut.happened;
+    threat.attacks += happened;
+    if (happened) {
+        world_cut(&w);
+        assert_int_equal(world_boot(&w), FWR_OK);
+        if (world_status(&w).state == FWR_STATE_IDLE)
+            assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+        while (world_status(&w).state != FWR_STATE_TRIAL)
+            assert_true(world_turn(&w));
+    }
+    assert_int_equal(cut.early, 0);
+    assert_int_equal(stored_floor(), 3);
+    if (proven) {
+        cut.highest = 4;
+        fwr_recipient_boot_proven(w.recipient, w.now);
+        assert_int_equal(world_run(&w, 60000), FWR_STATE_DONE);
+        assert_int_equal(stored_floor(), 4);
+    } else {
+        world_run(&w, 60000);
+        assert_int_equal(world_status(&w).reason, REASON(FWR_E_BOOT_PROOF));
+        assert_int_equal(stored_floor(), 3);
+    }
+    assert_int_equal(cut.early, 0);
+    threat_end();
+    return happened;
+}
+
+static void threat_06_fast_forward(void **state)
+{
+    (void)state;
+    for (uint64_t at = 0; forward(at, at % 2 == 0); at++)
+        ;
+    forward(UINT64_MAX, false);
+    threat_nothing_foreign(6, "fast-forward");
+}
+
+#define VERSION(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        VERSION(threat_04_rollback),
+        VERSION(threat_05_freeze),
+        VERSION(threat_06_fast_forward),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
