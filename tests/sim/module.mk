@@ -46,11 +46,15 @@ tests_sim_libthreat_la_SOURCES = tests/sim/threat.c tests/sim/threat.h
 tests_sim_libthreat_la_LIBADD = tests/sim/libworld.la
 threat_tests = tests/sim/test_threats_image \
 	tests/sim/test_threats_version \
-	tests/sim/test_threats_donor
+	tests/sim/test_threats_donor \
+	tests/sim/test_threats_peer \
+	tests/sim/test_threats_flash
 check_PROGRAMS += $(threat_tests)
 TESTS += $(threat_tests)
 tests_sim_test_threats_image_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_version_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_donor_LDADD = tests/sim/libthreat.la $(LDADD)
+tests_sim_test_threats_peer_LDADD = tests/sim/libthreat.la $(LDADD)
+tests_sim_test_threats_flash_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif
