@@ -147,10 +147,22 @@ void fwr_rmcp_pong_encode(uint8_t *at, uint8_t tag)
     fwr_writer_zeros(&writer, 7);
 }
 
+/* Eight bytes at a time where there are many: every packet's data goes through here. */
 static uint8_t checksum(const uint8_t *at, size_t length)
 {
+    const uint64_t every_other = UINT64_C(0x00ff00ff00ff00ff);
+    uint64_t sums = 0, word;
     uint8_t sum = 0;
 
+    /* 128 times at most 2 * 255 fit the 16 bits that each of the four sums has. */
+    for (; length >= sizeof(word); length -= sizeof(word), at += sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        sums += (word & every_other) + (word >> 8 & every_other);
+        if (length / sizeof(word) % 128 == 1) {
+            sum = (uint8_t)(sum + sums + (sums >> 16) + (sums >> 32) + (sums >> 48));
+            sums = 0;
+        }
+    }
     while (length-- > 0)
         sum = (uint8_t)(sum + *at++);
     return (uint8_t)(0x100 - sum);
