@@ -99,6 +99,7 @@ static int host_hold(void *ctx)
     if (!host->held) {
         host->found = on;
         host->held = true;
+        host->asked = false;
     }
     if (host->system == NULL) {
         host->on = false;
@@ -107,8 +108,9 @@ static int host_hold(void *ctx)
     if (!on)
         return FWR_OK;
     /* The machine takes a moment to go, and must be gone before its flash is touched. */
-    if (host->stock_op(host->system, HW_OP_POWEROFF) != 0)
+    if (!host->asked && host->stock_op(host->system, HW_OP_POWEROFF) != 0)
         return FWR_E_HOST_HOLD;
+    host->asked = true;
     return FWR_PENDING;
 }
 

@@ -23,6 +23,7 @@ struct sim_host {
     bool held;
     bool on;    /* the model's power */
     bool found; /* at hold */
+    bool asked; /* the machine, to go off */
 };
 
 /* From ipmi_sim_module_init: chassis control is answered by the model. lanserv's machine

@@ -126,6 +126,7 @@ class Bmc:
         self.folder = os.path.join(lab.folder, name)
         self.port = 20623 + number
         self.process = None
+        self.machine = ""  # lines of lan.conf about a virtual machine
         # ipmi_sim's own leaks are none of ours; valgrind tells them apart, LeakSanitizer not.
         self.environment = ({"LD_PRELOAD": SANITIZED, "ASAN_OPTIONS": "detect_leaks=0"}
                             if SANITIZED else {})
@@ -174,6 +175,7 @@ set_working_mc 0x20
   user 1 true "" "" user 10 none md2 md5 straight
   user 2 true "{USER}" "{PASSWORD}" admin 10 none md2 md5 straight
   user 3 true "fetch" "{PASSWORD}" user 10 none md2 md5 straight
+{self.machine}
 loadlib "{MODULE}" "{self.path('board.conf')}"
 """, 0o600)
         write(self.path("bmc.emu"), """
