@@ -157,9 +157,9 @@ static bool mode_of(const char *name, uint8_t *mode)
 {
     static const char *const names[] = {"check", "dry-run", "repair"};
 
-    for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(names[i], name) == 0) {
-            *mode = i;
+            *mode = (uint8_t)i;
             return true;
         }
     }

@@ -156,7 +156,8 @@ static int compare(struct scan *scan)
 {
     uint8_t root[FWR_HASH_MAX];
     bool same;
-    int status = tool_raw_root(&scan->flash, &scan->manifest, root, &scan->found);
+    bool locate = scan->tree_path != NULL || scan->raw_path != NULL;
+    int status = tool_raw_root(&scan->flash, &scan->manifest, root, locate ? &scan->found : NULL);
 
     if (status != TOOL_OK)
         return status;
