@@ -38,31 +38,35 @@ static bool is_boot(const uint8_t *event)
     return event[0] == SENSOR_OS_BOOT;
 }
 
+/* Only the host itself, or an administrator, is believed. */
+static void take_boot(struct sim_bmc *bmc, const channel_t *channel, const msg_t *message)
+{
+    struct fwr_caller caller = fwr_lanserv_caller(&bmc->lanserv, channel, message);
+
+    if (bmc->recipient == NULL || caller.security == FWR_SECURITY_NONE ||
+        caller.privilege < FWR_PRIVILEGE_ADMIN)
+        return;
+    fwr_recipient_boot_proven(bmc->recipient, sim_bmc_now(bmc));
+    sim_work_kick(bmc);
+}
+
 bool sim_work_other(void *ctx, channel_t *channel, msg_t *message)
 {
     struct sim_bmc *bmc = ctx;
-    bool boot = false;
 
-    /* Generator 2 bytes and revision come first in a SEL record of type 02h, after 7 more; over
-     * the system interface a Platform Event starts with the generator. */
-    if (message->netfn == NETFN_STORE && message->cmd == CMD_ADD_SEL && message->len == 16)
-        boot = message->data[2] == 0x02 && is_boot(message->data + 10);
-    if (message->netfn == NETFN_EVENT && message->cmd == CMD_PLATFORM_EVENT) {
-        unsigned generator = message->len == 8;
+    /* A SEL record of type 02h has 10 bytes before the sensor type. */
+    if (message->netfn == NETFN_STORE && message->cmd == CMD_ADD_SEL && message->len == 16 &&
+        message->data[2] == 0x02 && is_boot(message->data + 10))
+        take_boot(bmc, channel, message);
+    /* lanserv does not know this command. Over the system interface a generator comes first. */
+    if (message->netfn == NETFN_EVENT && message->cmd == CMD_PLATFORM_EVENT &&
+        (message->len == 7 || message->len == 8)) {
         uint8_t done = 0;
 
-        if (message->len < 7 || message->len > 8)
-            return false;
-        boot = is_boot(message->data + generator + 1);
+        if (is_boot(message->data + (message->len - 7) + 1))
+            take_boot(bmc, channel, message);
         ipmi_handle_smi_rsp(channel, message, &done, sizeof(done));
-        if (boot && bmc->recipient != NULL)
-            fwr_recipient_boot_proven(bmc->recipient, sim_bmc_now(bmc));
-        sim_work_kick(bmc);
         return true;
-    }
-    if (boot && bmc->recipient != NULL) {
-        fwr_recipient_boot_proven(bmc->recipient, sim_bmc_now(bmc));
-        sim_work_kick(bmc);
     }
     return false;
 }

@@ -59,8 +59,8 @@ static bool is_on_suite(const session_t *session, const msg_t *message)
            message->rmcpp.encrypted && message->rmcpp.authenticated;
 }
 
-static struct fwr_caller caller_of(const struct fwr_lanserv *adapter, const channel_t *channel,
-                                   const msg_t *message)
+struct fwr_caller fwr_lanserv_caller(const struct fwr_lanserv *adapter, const channel_t *channel,
+                                     const msg_t *message)
 {
     struct fwr_caller caller = {
         .link = (uint16_t)channel->channel_num,
@@ -119,7 +119,7 @@ static void watch_session(struct fwr_lanserv *adapter, const channel_t *channel,
 
 static size_t answer(struct fwr_lanserv *adapter, const channel_t *channel, const msg_t *message)
 {
-    struct fwr_caller caller = caller_of(adapter, channel, message);
+    struct fwr_caller caller = fwr_lanserv_caller(adapter, channel, message);
 
     return fwr_oem_handle(adapter->oem, adapter->now(adapter->ctx), &caller, message->cmd,
                           message->data, message->len, adapter->reply, sizeof(adapter->reply));

@@ -82,6 +82,10 @@ int fwr_lanserv_attach(struct fwr_lanserv *adapter, sys_data_t *sys);
  * bytes in batches, where it would open /dev/urandom for the IV of every packet. */
 void fwr_lanserv_permit(struct fwr_lanserv *adapter);
 
+/* Who sent a message: from lanserv's session. For `other`. */
+struct fwr_caller fwr_lanserv_caller(const struct fwr_lanserv *adapter, const channel_t *channel,
+                                     const msg_t *message);
+
 /* After the engines did some work: answers what was kept back, as far as that is possible now. */
 void fwr_lanserv_again(struct fwr_lanserv *adapter);
 
