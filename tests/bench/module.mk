@@ -22,3 +22,6 @@ dist_check_SCRIPTS += tests/bench/bench
 bench: all $(bench_programs)
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B $(srcdir)/tests/bench/bench
 .PHONY: bench
+CLEANFILES += bench.json
+clean-local:
+	-rm -rf recipient-only
