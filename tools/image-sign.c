@@ -149,8 +149,8 @@ int tool_image_sign(int argc, char **argv)
     status = open_for_signing(files[0], &artifact, &signatures);
     if (status != TOOL_OK)
         return status;
-    status = tool_signatures_sign(&signatures, &keys, artifact.envelope.payload,
-                                  artifact.envelope.payload_length);
+    status = tool_signatures_sign(&signatures, &keys, FWR_PREFIX_MANIFEST,
+                                  artifact.envelope.payload, artifact.envelope.payload_length);
     if (status == TOOL_OK)
         status = tool_signatures_write(&signatures, artifact.envelope.payload,
                                        artifact.envelope.payload_length, output, force);

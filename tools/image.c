@@ -150,7 +150,8 @@ static int write_result(const struct create *create, const struct fwr_manifest *
         return tool_error(length, create->output, NULL);
     if (create->keys.count == 0)
         return tool_file_write(create->output, payload, (size_t)length, 0644, create->force);
-    status = tool_signatures_sign(&signatures, &create->keys, payload, (size_t)length);
+    status = tool_signatures_sign(&signatures, &create->keys, FWR_PREFIX_MANIFEST, payload,
+                                  (size_t)length);
     if (status != TOOL_OK)
         return status;
     return tool_signatures_write(&signatures, payload, (size_t)length, create->output,

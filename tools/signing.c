@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Collects signatures over a manifest and writes the envelope. Private keys live here only for
- * the time of one signature.
+ * Collects signatures over a manifest or a trust set and writes the envelope. Private keys live
+ * here only for the time of one signature.
  */
 #include "tools/signing.h"
 
@@ -53,7 +53,7 @@ int tool_signatures_copy(struct tool_signatures *signatures, const struct fwr_en
 }
 
 int tool_signatures_sign(struct tool_signatures *signatures, const struct tool_list *keys,
-                         const void *payload, size_t length)
+                         const char *prefix, const void *payload, size_t length)
 {
     int status = TOOL_OK;
 
@@ -70,7 +70,7 @@ int tool_signatures_sign(struct tool_signatures *signatures, const struct tool_l
         if (place == NULL) {
             status = tool_usage("an envelope has at most %d signatures", FWR_SIGNATURES_MAX);
         } else {
-            written = fwr_signer_sign(&signer, FWR_PREFIX_MANIFEST, payload, length, bytes);
+            written = fwr_signer_sign(&signer, prefix, payload, length, bytes);
             if (written < 0)
                 status = tool_error(written, keys->items[i], NULL);
             else

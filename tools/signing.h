@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Putting signatures on a manifest. Called by `image create`, `image sign` and `image attach`.
+ * Putting signatures on a manifest or a trust set. Called by `image create`, `image sign`, `image
+ * attach` and `trust sign`.
  */
 #ifndef FWR_TOOLS_SIGNING_H
 #define FWR_TOOLS_SIGNING_H
@@ -22,9 +23,9 @@ struct fwr_signature *tool_signatures_place(struct tool_signatures *signatures,
 /* Takes over those an envelope has. */
 int tool_signatures_copy(struct tool_signatures *signatures, const struct fwr_envelope *envelope);
 
-/* Signs the manifest with each private key file. */
+/* Signs prefix ‖ payload with each private key file. */
 int tool_signatures_sign(struct tool_signatures *signatures, const struct tool_list *keys,
-                         const void *payload, size_t length);
+                         const char *prefix, const void *payload, size_t length);
 
 /* Writes the envelope. */
 int tool_signatures_write(const struct tool_signatures *signatures, const void *payload,

@@ -256,6 +256,8 @@ int tool_trust(int argc, char **argv)
     static const struct tool_command commands[] = {
         {"new", "build a trust set from public keys", run_new},
         {"show", "show a trust set", run_show},
+        {"sign", "sign a trust set that is to follow another", tool_trust_sign},
+        {"update", "go from one trust set to the next", tool_trust_update},
         {NULL, NULL, NULL},
     };
 

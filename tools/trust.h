@@ -8,6 +8,8 @@
 #include <fwrecover/trust.h>
 
 int tool_trust(int argc, char **argv);
+int tool_trust_sign(int argc, char **argv);
+int tool_trust_update(int argc, char **argv);
 
 /* Reads and checks a trust set. Refuses a file that others than its owner may write to: who
  * changes it decides what is trusted. Reports its failures. */
