@@ -316,7 +316,7 @@ struct fwr_set_policy_request {
 
 /* Read Page */
 enum fwr_page {
-    FWR_PAGE_LOG = 0,    /* text lines; offsets count from the start of the generation */
+    FWR_PAGE_LOG = 0, /* text lines; offsets count from the start of the generation */
     FWR_PAGE_POLICY = 1,
     FWR_PAGE_STATUS = 2, /* struct fwr_status_page */
     FWR_PAGE_PEERS = 3,
@@ -324,7 +324,7 @@ enum fwr_page {
 struct fwr_read_page_request {
     uint8_t cookie;
     uint8_t slot;
-    uint8_t page; /* enum fwr_page */
+    uint8_t page;       /* enum fwr_page */
     uint8_t generation; /* 0 = whatever is current */
     uint32_t offset;
     uint16_t length;
@@ -338,16 +338,16 @@ struct fwr_read_page_reply {
 
 /* The detailed status page. */
 struct fwr_status_page {
-    uint8_t state;     /* enum fwr_state */
-    uint8_t reason;    /* as in Get Status */
-    uint8_t mode;      /* enum fwr_start_mode of the run */
-    uint8_t donors;    /* transfers open now */
+    uint8_t state;  /* enum fwr_state */
+    uint8_t reason; /* as in Get Status */
+    uint8_t mode;   /* enum fwr_start_mode of the run */
+    uint8_t donors; /* transfers open now */
     uint32_t run;
     uint8_t tag[FWR_TAG_SIZE]; /* the chosen image; zero before one is chosen */
     uint32_t sequence;
     uint32_t block_size;
-    uint32_t blocks_total;     /* in `write` and `fill` regions */
-    uint32_t blocks_wrong;     /* found so far */
+    uint32_t blocks_total; /* in `write` and `fill` regions */
+    uint32_t blocks_wrong; /* found so far */
     uint32_t blocks_fetched;
     uint32_t blocks_copied;    /* from elsewhere in this flash */
     uint32_t blocks_blank;     /* made by erasing or filling alone */
@@ -358,7 +358,7 @@ struct fwr_status_page {
     uint32_t bytes_preserved;  /* in `preserve` regions */
     uint32_t bad_block;        /* chip address of the block behind the reason; FFFFFFFFh = none */
     uint32_t elapsed_ms;
-    uint32_t log_start;        /* oldest byte of the log still kept */
+    uint32_t log_start; /* oldest byte of the log still kept */
     uint32_t log_end;
 };
 #define FWR_STATUS_PAGE_SIZE 80
@@ -386,10 +386,10 @@ enum fwr_peer_flag {
     FWR_PEER_DROPPED = 1 << 2, /* `reason` says why */
 };
 struct fwr_peer_entry {
-    uint8_t peer;   /* the recipient's number for it */
-    uint8_t medium; /* enum fwr_medium */
-    uint8_t reason; /* why it was last passed over or dropped, 0 = it was not */
-    uint8_t flags;  /* enum fwr_peer_flag bits */
+    uint8_t peer;              /* the recipient's number for it */
+    uint8_t medium;            /* enum fwr_medium */
+    uint8_t reason;            /* why it was last passed over or dropped, 0 = it was not */
+    uint8_t flags;             /* enum fwr_peer_flag bits */
     uint8_t tag[FWR_TAG_SIZE]; /* what it offered last; zero = nothing */
 };
 #define FWR_PEER_ENTRY_SIZE 12

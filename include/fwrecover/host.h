@@ -30,7 +30,7 @@ struct fwr_host {
     int (*hold)(void *ctx);     /* in reset, or off and refusing to be switched on */
     int (*take_bus)(void *ctx); /* the flash answers to the BMC only */
     int (*give_bus)(void *ctx);
-    int (*release)(void *ctx);  /* back to the power state found at `hold` */
+    int (*release)(void *ctx); /* back to the power state found at `hold` */
 };
 
 #ifdef __cplusplus

@@ -19,13 +19,13 @@ extern "C" {
 
 /* One offer whose manifest has been verified and fits the board. */
 struct fwr_offer {
-    uint8_t peer;                /* index into the recipient's peers */
-    uint8_t medium;              /* enum fwr_medium, known from the local link */
-    uint8_t load;                /* percent, as the donor says */
-    uint32_t round_trip_ms;      /* measured */
-    uint8_t tag[FWR_TAG_SIZE];   /* of the signed manifest */
-    uint32_t sequence;           /* signed */
-    uint32_t security_version;   /* signed */
+    uint8_t peer;              /* index into the recipient's peers */
+    uint8_t medium;            /* enum fwr_medium, known from the local link */
+    uint8_t load;              /* percent, as the donor says */
+    uint32_t round_trip_ms;    /* measured */
+    uint8_t tag[FWR_TAG_SIZE]; /* of the signed manifest */
+    uint32_t sequence;         /* signed */
+    uint32_t security_version; /* signed */
 };
 
 struct fwr_policy {

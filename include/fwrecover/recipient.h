@@ -34,9 +34,9 @@
 extern "C" {
 #endif
 
-#define FWR_PEERS_MAX       64
-#define FWR_LANES_MAX       16
-#define FWR_MESSAGE_MAX     64 /* data bytes of any request the recipient sends */
+#define FWR_PEERS_MAX   64
+#define FWR_LANES_MAX   16
+#define FWR_MESSAGE_MAX 64 /* data bytes of any request the recipient sends */
 
 struct fwr_recipient;
 
@@ -67,22 +67,22 @@ struct fwr_recipient_config {
     uint8_t slot;
     uint8_t peer_count;
     const struct fwr_peer *peers;
-    uint8_t lanes;           /* units in flight from donors at once [4] */
-    uint8_t guard;           /* enum fwr_guard_mode */
-    uint8_t batch;           /* units in one journal record, 1 to 64 [64] */
-    uint8_t flash_retries;   /* erase and program again before a block counts as worn [3] */
-    bool release_on_failure; /* give the host free although the repair failed */
-    bool donor_only_push;    /* never ask; wait for a console's offer */
-    uint32_t block_size;     /* largest block the storage is sized for [4096] */
-    uint32_t max_envelope;   /* [FWR_ENVELOPE_CAP_DEFAULT] */
-    uint32_t gather_ms;      /* how long offers are waited for [1000] */
-    uint32_t min_rate;       /* bytes/s below which a donor counts as stalled [64] */
-    uint32_t backoff_ms;     /* first pause after a fruitless round, doubled to 64 times [5000] */
+    uint8_t lanes;            /* units in flight from donors at once [4] */
+    uint8_t guard;            /* enum fwr_guard_mode */
+    uint8_t batch;            /* units in one journal record, 1 to 64 [64] */
+    uint8_t flash_retries;    /* erase and program again before a block counts as worn [3] */
+    bool release_on_failure;  /* give the host free although the repair failed */
+    bool donor_only_push;     /* never ask; wait for a console's offer */
+    uint32_t block_size;      /* largest block the storage is sized for [4096] */
+    uint32_t max_envelope;    /* [FWR_ENVELOPE_CAP_DEFAULT] */
+    uint32_t gather_ms;       /* how long offers are waited for [1000] */
+    uint32_t min_rate;        /* bytes/s below which a donor counts as stalled [64] */
+    uint32_t backoff_ms;      /* first pause after a fruitless round, doubled to 64 times [5000] */
     uint32_t start_jitter_ms; /* most random delay before asking [0] */
-    uint8_t rounds;          /* fruitless rounds before the run fails; 255 = never [5]; sixteen
-                                times as many where donors are merely busy */
-    uint32_t boot_proof_ms;  /* how long to wait for the boot proof; 0 = none is configured */
-    uint32_t log_size;       /* bytes of log text kept for Read Page [4096] */
+    uint8_t rounds;           /* fruitless rounds before the run fails; 255 = never [5]; sixteen
+                                 times as many where donors are merely busy */
+    uint32_t boot_proof_ms;   /* how long to wait for the boot proof; 0 = none is configured */
+    uint32_t log_size;        /* bytes of log text kept for Read Page [4096] */
 };
 
 /* Bytes of storage for a configuration; 0 when the configuration is not usable. */

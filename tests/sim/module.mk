@@ -38,7 +38,6 @@ fleet: tests/sim/fleet tests/sim/fleet_bound
 	tests/sim/fleet_bound
 	tests/sim/fleet $(FLEET)
 MOSTLYCLEANFILES += fleet.json fleet.svg
-.PHONY: fleet
 
 # One test of every row of the table in doc/SECURITY.md.
 check_LTLIBRARIES += tests/sim/libthreat.la
@@ -58,3 +57,5 @@ tests_sim_test_threats_peer_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_flash_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif
+
+.PHONY: fleet
