@@ -41,3 +41,6 @@ tests_unit_test_openipmi_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS)
 tests_unit_test_openipmi_LDADD = $(LDADD) $(OPENIPMI_LIBS)
 endif
 endif
+unit_tests += tests/unit/test_tool_input
+tests_unit_test_tool_input_SOURCES = tests/unit/test_tool_input.c \
+	tools/layout.c tools/number.c tools/say.c
