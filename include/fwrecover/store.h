@@ -23,6 +23,7 @@ enum fwr_store_kind {
     FWR_STORE_FLOORS = 5,   /* security version floor and last confirmed sequence */
     FWR_STORE_POLICY = 6,   /* what Set Policy tightened */
     FWR_STORE_CANDIDATE = 7, /* envelope of the image being written, until it is confirmed */
+    FWR_STORE_WAIVED = 8,    /* hashes of leaves that only the board's own map preserves */
 };
 
 /* Operations return FWR_OK, FWR_PENDING (repeat the same call) or FWR_E_STORE_….

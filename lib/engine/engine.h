@@ -29,6 +29,8 @@
 #define FWR_BUSY_ROUNDS    16  /* rounds that found donors busy count as one fruitless one */
 #define FWR_NONE           0xff
 #define FWR_NO_ADDRESS     UINT32_MAX
+#define FWR_WAIVED_MAX     64                    /* leaves that only the board preserves */
+#define FWR_WAIVED_HEAD    (1 + FWR_ID_SIZE + 2) /* of their record */
 
 /* ---- transfer: requests, replies, windows ---- */
 
@@ -205,6 +207,16 @@ struct fwr_journal {
 
 /* ---- recipient ---- */
 
+/* ---- waive: leaves that the board's own map preserves ---- */
+
+struct fwr_waived {
+    uint8_t id[FWR_ID_SIZE]; /* of the image this is about */
+    uint8_t count;
+    uint64_t known; /* bit n: the hash of leaves[n] is the tree's */
+    uint32_t leaves[FWR_WAIVED_MAX];
+    uint8_t record[FWR_WAIVED_HEAD + FWR_WAIVED_MAX * FWR_HASH_MAX + 4]; /* the hashes, as stored */
+};
+
 enum fwr_phase {
     FWR_PHASE_IDLE,
     FWR_PHASE_CHECK,
@@ -212,6 +224,7 @@ enum fwr_phase {
     FWR_PHASE_JUDGE,
     FWR_PHASE_HOLD,
     FWR_PHASE_TAKE_BUS,
+    FWR_PHASE_WAIVE,
     FWR_PHASE_HASH,
     FWR_PHASE_TOP,
     FWR_PHASE_GUARD_HASH,
@@ -237,6 +250,7 @@ enum fwr_phase {
     FWR_PHASE_CONFIRM_RECORD,
     FWR_PHASE_CONFIRM_FLOORS,
     FWR_PHASE_CONFIRM_ENVELOPE,
+    FWR_PHASE_CONFIRM_WAIVED,
     FWR_PHASE_CONFIRM_JOURNAL,
     FWR_PHASE_DONE,
     FWR_PHASE_BACKOFF,
@@ -315,11 +329,12 @@ struct fwr_recipient {
     uint8_t *top_marks, *marks;
     uint32_t max_leaves; /* that the storage is sized for */
     uint32_t leaves;
-    uint32_t segment;       /* in work */
-    uint32_t segment_first; /* its first leaf */
-    uint32_t hash_leaf;     /* cursor of the pass */
-    uint32_t fill_cursor;   /* chip address */
-    uint32_t fill_wrong;    /* blocks of `fill` regions found wrong in the last pass */
+    uint32_t segment;          /* in work */
+    uint32_t segment_first;    /* its first leaf */
+    uint32_t hash_leaf;        /* cursor of the pass */
+    uint32_t fill_cursor;      /* chip address */
+    uint32_t fill_wrong;       /* blocks of `fill` regions found wrong in the last pass */
+    struct fwr_waived *waived; /* NULL: the board has no map of its own */
     struct fwr_descent descent;
     uint16_t *tags;              /* first two bytes of each leaf's hash, by leaf */
     uint8_t blank[FWR_HASH_MAX]; /* hash of an erased block */

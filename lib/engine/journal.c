@@ -19,9 +19,7 @@
 #define POLICY_FORMAT  1
 #define POLICY_SIZE    (1 + 4 + 4 + 1 + 4)
 
-/* The bytes of a record without its CRC, or an error. */
-static int open_record(const uint8_t *bytes, size_t length, uint8_t format,
-                       struct fwr_reader *reader)
+int fwr_record_open(const uint8_t *bytes, size_t length, uint8_t format, struct fwr_reader *reader)
 {
     struct fwr_reader tail;
 
@@ -47,7 +45,7 @@ static int close_record(struct fwr_writer *writer)
 static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, struct fwr_journal *j)
 {
     struct fwr_reader reader;
-    int error = open_record(bytes, length, JOURNAL_FORMAT, &reader);
+    int error = fwr_record_open(bytes, length, JOURNAL_FORMAT, &reader);
 
     if (error)
         return error;
@@ -164,7 +162,7 @@ int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
         return FWR_E_STORE_VERSION;
     if (error)
         return error;
-    error = open_record(bytes, length, FLOORS_FORMAT, &reader);
+    error = fwr_record_open(bytes, length, FLOORS_FORMAT, &reader);
     if (error)
         return error;
     fwr_reader_copy(&reader, component, sizeof(component));
@@ -209,7 +207,7 @@ int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy)
         return FWR_E_STORE_VERSION;
     if (error)
         return error;
-    error = open_record(bytes, length, POLICY_FORMAT, &reader);
+    error = fwr_record_open(bytes, length, POLICY_FORMAT, &reader);
     if (error)
         return error;
     policy->generation = fwr_reader_u32(&reader);

@@ -11,6 +11,12 @@
 
 #define FWR_JOURNAL_MAX 640 /* bytes of one encoded record, or a little more */
 
+/* A record of any kind begins with a format version and ends with a CRC-32 over all before it.
+ * FWR_OK with `reader` behind the version and before the CRC; FWR_E_STORE_CORRUPT;
+ * FWR_E_STORE_VERSION when it is newer than `format`. */
+struct fwr_reader;
+int fwr_record_open(const uint8_t *bytes, size_t length, uint8_t format, struct fwr_reader *reader);
+
 /* Reads the journal of the configured slot into r->journal. FWR_OK, with type NONE when there
  * is none; FWR_E_STORE_CORRUPT; FWR_E_STORE_VERSION; or the store's error. */
 int fwr_journal_read(struct fwr_recipient *r);

@@ -25,5 +25,6 @@ fwr_sources += \
 	lib/engine/report.c \
 	lib/engine/scan.c lib/engine/scan.h \
 	lib/engine/storage.c lib/engine/storage.h \
-	lib/engine/transfer.c lib/engine/transfer.h
+	lib/engine/transfer.c lib/engine/transfer.h \
+	lib/engine/waive.c lib/engine/waive.h
 endif

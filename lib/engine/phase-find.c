@@ -13,6 +13,7 @@
 #include "repair.h"
 #include "scan.h"
 #include "transfer.h"
+#include "waive.h"
 
 int fwr_phase_load_envelope(struct fwr_recipient *r, enum fwr_store_kind kind)
 {
@@ -39,7 +40,17 @@ int fwr_phase_begin_hash(struct fwr_recipient *r, enum fwr_phase phase)
     fwr_repair_reset(r);
     fwr_scan_begin(r);
     error = fwr_repair_adopt(r);
-    return error ? error : fwr_phase_enter(r, phase);
+    if (error)
+        return error;
+    return fwr_phase_enter(r, phase == FWR_PHASE_HASH ? FWR_PHASE_WAIVE : phase);
+}
+
+int fwr_phase_waive(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_waive_prepare(r);
+
+    *progress = true;
+    return error ? error : fwr_phase_enter(r, FWR_PHASE_HASH);
 }
 
 int fwr_phase_check(struct fwr_recipient *r, bool *progress)
@@ -141,6 +152,7 @@ static int begin_top(struct fwr_recipient *r)
 static void count_regions(struct fwr_recipient *r)
 {
     r->status.blocks_total = r->status.bytes_preserved = 0;
+    r->status.blocks_waived = fwr_waive_blocks(r);
     for (uint16_t i = 0; i < r->manifest.map.count; i++) {
         const struct fwr_region *region = &r->manifest.map.regions[i];
         if (region->kind == FWR_REGION_PRESERVE)

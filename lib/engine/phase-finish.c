@@ -12,6 +12,7 @@
 #include "repair.h"
 #include "scan.h"
 #include "transfer.h"
+#include "waive.h"
 
 #define VERIFIES_MAX 3 /* whole passes that may miss the root before the chip is blamed */
 
@@ -130,6 +131,16 @@ int fwr_phase_confirm_floors(struct fwr_recipient *r, bool *progress)
 int fwr_phase_confirm_envelope(struct fwr_recipient *r, bool *progress)
 {
     int error = fwr_device_save(r, FWR_STORE_ENVELOPE, r->envelope, r->envelope_length);
+
+    *progress = true;
+    if (error)
+        return error;
+    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_WAIVED);
+}
+
+int fwr_phase_confirm_waived(struct fwr_recipient *r, bool *progress)
+{
+    int error = fwr_waive_save(r);
 
     *progress = true;
     if (error)

@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "repair.h"
 #include "scan.h"
+#include "waive.h"
 
 /* ---- segments ---- */
 
@@ -113,6 +114,7 @@ int fwr_phase_segment_descent(struct fwr_recipient *r, bool *progress)
     if (error)
         return error;
     *progress = true;
+    fwr_waive_learn(r);
     r->status.blocks_wrong += count_marks(r);
     if (r->mode == FWR_START_DRY_RUN) {
         r->top_marks[r->segment] = 2;
@@ -181,6 +183,7 @@ int fwr_phase_guard_descent(struct fwr_recipient *r, bool *progress)
     if (error)
         return error;
     *progress = true;
+    fwr_waive_learn(r);
     return fwr_phase_enter(r, FWR_PHASE_GUARD_UNIT);
 }
 

@@ -35,7 +35,8 @@ int fwr_phase_finish(struct fwr_recipient *r, int reason);
 /* Asks the donors. */
 void fwr_phase_begin_ask(struct fwr_recipient *r);
 
-/* Begins a pass over the whole flash: phase HASH or VERIFY. FWR_OK or an error. */
+/* Begins a pass over the whole flash: phase VERIFY, or HASH, before which what is known of waived
+ * leaves is looked up. FWR_OK or an error. */
 int fwr_phase_begin_hash(struct fwr_recipient *r, enum fwr_phase phase);
 
 /* Goes to the next segment that needs work, or on to the fill regions. FWR_OK. */
@@ -49,7 +50,7 @@ bool fwr_phase_root_matches(const struct fwr_recipient *r);
 
 /* phase-find.c */
 fwr_phase_handler fwr_phase_check, fwr_phase_ask, fwr_phase_judge, fwr_phase_hold,
-    fwr_phase_take_bus, fwr_phase_hash, fwr_phase_top;
+    fwr_phase_take_bus, fwr_phase_waive, fwr_phase_hash, fwr_phase_top;
 /* phase-write.c */
 fwr_phase_handler fwr_phase_segment_hash, fwr_phase_segment_descent, fwr_phase_units,
     fwr_phase_guard_descent, fwr_phase_guard_unit, fwr_phase_guard_save, fwr_phase_candidate_save,
@@ -58,7 +59,7 @@ fwr_phase_handler fwr_phase_segment_hash, fwr_phase_segment_descent, fwr_phase_u
 /* phase-finish.c */
 fwr_phase_handler fwr_phase_verify, fwr_phase_commit, fwr_phase_give_bus, fwr_phase_trial_record,
     fwr_phase_release, fwr_phase_confirm_record, fwr_phase_confirm_floors,
-    fwr_phase_confirm_envelope, fwr_phase_confirm_journal;
+    fwr_phase_confirm_envelope, fwr_phase_confirm_waived, fwr_phase_confirm_journal;
 
 /* Where writing begins: the guard first where one is wanted. FWR_OK. */
 int fwr_phase_begin_writing(struct fwr_recipient *r);

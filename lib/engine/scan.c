@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "waive.h"
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
@@ -54,7 +55,7 @@ int fwr_scan_fits(const struct fwr_recipient *r, const struct fwr_manifest *m)
     if (leaves == 0 || leaves > r->max_leaves || m->block_size > r->config.block_size ||
         unit > r->unit_max || unit / m->block_size > FWR_UNIT_BLOCKS)
         return FWR_E_GEOMETRY;
-    return FWR_OK;
+    return fwr_waive_fits(r, m);
 }
 
 int fwr_scan_prepare(struct fwr_recipient *r)
@@ -104,6 +105,7 @@ static int hash_run(struct fwr_recipient *r)
         error = fwr_hash_leaf(&r->hasher, buffer + (size_t)i * block, block, node);
         if (error)
             return error;
+        fwr_waive_replace(r, leaf + i, node);
         r->tags[leaf + i] = (uint16_t)(node[0] | node[1] << 8);
     }
     r->hash_leaf += count;
@@ -187,7 +189,8 @@ int fwr_scan_fill_step(struct fwr_recipient *r, uint32_t *address)
     int error = fwr_device_read(r, r->fill_cursor, r->block, block);
     if (error)
         return error;
-    if (filled(r->block, block, region->fill)) {
+    if (filled(r->block, block, region->fill) ||
+        fwr_manifest_waived(&r->manifest, r->config.board->local, r->fill_cursor)) {
         r->fill_cursor += block;
         return FWR_PENDING;
     }

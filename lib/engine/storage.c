@@ -95,6 +95,8 @@ static struct fwr_recipient *lay_out(struct arena *arena, const struct fwr_recip
     layout.top_marks = (uint8_t *)take(arena, 2 * segment);
     layout.marks = (uint8_t *)take(arena, segment);
     layout.plan = (uint32_t *)take(arena, segment * sizeof(*layout.plan));
+    if (c->board->local)
+        layout.waived = (struct fwr_waived *)take(arena, sizeof(*layout.waived));
     layout.block = (uint8_t *)take(arena, c->block_size);
     layout.log = (uint8_t *)take(arena, c->log_size);
     layout.lane_area = (uint8_t *)take(arena, (size_t)c->lanes * unit);
