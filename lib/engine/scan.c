@@ -32,25 +32,9 @@ static uint32_t unit_size(const struct fwr_recipient *r, const struct fwr_manife
     return erase > m->block_size ? erase : m->block_size;
 }
 
-/* Whether the image would write or fill a block that the board itself preserves. */
-static bool any_waived(const struct fwr_recipient *r, const struct fwr_manifest *m)
-{
-    const struct fwr_region_map *local = r->config.board->local;
-
-    /* Compatibility has seen to it that such blocks are whole ones. */
-    for (uint32_t at = 0; local && at < m->flash_size; at += m->block_size)
-        if (fwr_manifest_waived(m, local, at))
-            return true;
-    return false;
-}
-
 int fwr_scan_fits(const struct fwr_recipient *r, const struct fwr_manifest *m)
 {
     uint32_t leaves = fwr_manifest_leaf_count(m), unit = unit_size(r, m);
-
-    /* Nothing after this knows of waived leaves: it would write them. */
-    if (any_waived(r, m))
-        return FWR_E_LOCAL_MAP;
 
     if (leaves == 0 || leaves > r->max_leaves || m->block_size > r->config.block_size ||
         unit > r->unit_max || unit / m->block_size > FWR_UNIT_BLOCKS)

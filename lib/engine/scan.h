@@ -9,7 +9,7 @@
 #include "engine.h"
 
 /* Whether the storage was sized for an image: FWR_OK; FWR_E_GEOMETRY (too many leaves, too large
- * a unit); FWR_E_LOCAL_MAP (it would write what the board itself preserves). */
+ * a unit); FWR_E_LOCAL_MAP (the board waives more leaves than can be remembered). */
 int fwr_scan_fits(const struct fwr_recipient *r, const struct fwr_manifest *m);
 
 /* Takes r->manifest into use: shape of the tree, parts, unit size, guard unit. FWR_OK, or
