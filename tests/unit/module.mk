@@ -44,3 +44,7 @@ endif
 unit_tests += tests/unit/test_tool_input
 tests_unit_test_tool_input_SOURCES = tests/unit/test_tool_input.c \
 	tools/layout.c tools/number.c tools/say.c
+if TOOLS
+unit_tests += tests/unit/test_outbox
+endif
+tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c tools/outbox.c tools/outbox.h
