@@ -210,10 +210,13 @@ int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy)
     error = fwr_record_open(bytes, length, POLICY_FORMAT, &reader);
     if (error)
         return error;
-    policy->generation = fwr_reader_u32(&reader);
-    policy->min_sequence = fwr_reader_u32(&reader);
-    policy->media_refused = fwr_reader_u8(&reader);
-    return fwr_reader_complete(&reader) ? FWR_OK : FWR_E_STORE_CORRUPT;
+    struct fwr_policy_record found = {.generation = fwr_reader_u32(&reader)};
+    found.min_sequence = fwr_reader_u32(&reader);
+    found.media_refused = fwr_reader_u8(&reader);
+    if (!fwr_reader_complete(&reader))
+        return FWR_E_STORE_CORRUPT;
+    *policy = found;
+    return FWR_OK;
 }
 
 int fwr_policy_write(struct fwr_recipient *r, const struct fwr_policy_record *policy)

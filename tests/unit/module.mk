@@ -31,7 +31,7 @@ unit_tests += tests/unit/test_exchange
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c tests/unit/vectors.c \
 	tests/unit/vectors.h
 if RECIPIENT
-unit_tests += tests/unit/test_cookie
+unit_tests += tests/unit/test_cookie tests/unit/test_journal tests/unit/test_policy
 endif
 if OPENIPMI
 if RECIPIENT
