@@ -42,6 +42,8 @@ struct fwr_donor {
     uint64_t bytes_sent;
     uint32_t requests;
     uint32_t refused;
+    uint32_t transfer_ms;    /* how long transfers take, smoothed; 0: none has ended yet */
+    uint64_t promised;       /* until when peers were told to wait */
     uint32_t retry_ms;       /* what peers are told, before the jitter */
     uint32_t period_refused; /* busy answers since `period` */
     uint64_t period;
@@ -149,17 +151,48 @@ static void retry_adapt(struct fwr_donor *d, uint64_t now)
     }
 }
 
-/* Counts a busy answer; the tenths of a second that it tells, spread over as much again. */
+static uint32_t draw(const struct fwr_donor *d, uint32_t below)
+{
+    uint16_t value = 0;
+
+    if (d->config.platform->random(d->config.platform->ctx, &value, sizeof(value)) != FWR_OK)
+        value = UINT16_MAX; /* without randomness the longest wait is the polite one */
+    return (uint32_t)((uint64_t)below * value / UINT16_MAX);
+}
+
+/* Once it is known how long transfers take, those who wait are called one after the other, twice
+ * as many as there will be places: some will have found another donor. */
+static uint32_t turn_draw(struct fwr_donor *d, uint64_t now)
+{
+    uint32_t turn = d->transfer_ms / d->leases.max / 2 + 1;
+
+    if (d->promised < now)
+        d->promised = now;
+    if (d->promised < now + FWR_RETRY_MAX_MS / 2)
+        d->promised += turn;
+    return (uint32_t)(d->promised - now) + draw(d, turn);
+}
+
+/* Counts a busy answer; the tenths of a second that it tells, at least one. */
 static uint16_t retry_draw(struct fwr_donor *d, uint64_t now)
 {
-    uint16_t draw = 0;
+    uint32_t wait;
 
     retry_adapt(d, now);
     d->refused++;
     d->period_refused++;
-    if (d->config.platform->random(d->config.platform->ctx, &draw, sizeof(draw)) != FWR_OK)
-        draw = UINT16_MAX; /* without randomness the longest wait is the polite one */
-    return (uint16_t)((d->retry_ms + (uint64_t)d->retry_ms * draw / UINT16_MAX) / 100);
+    wait = d->transfer_ms > 0 ? turn_draw(d, now) : d->retry_ms + draw(d, d->retry_ms);
+    return (uint16_t)(wait < 100 ? 1 : wait / 100);
+}
+
+static void measure_transfer(struct fwr_donor *d, const struct fwr_lease *lease, uint64_t now)
+{
+    uint64_t took = now - lease->granted;
+
+    if (took > FWR_RETRY_MAX_MS)
+        took = FWR_RETRY_MAX_MS;
+    d->transfer_ms =
+        (uint32_t)(d->transfer_ms == 0 ? took + 1 : (3 * (uint64_t)d->transfer_ms + took) / 4 + 1);
 }
 
 static int refuse(struct fwr_donor *d)
@@ -330,7 +363,7 @@ static int answer_read(struct fwr_donor *d, uint64_t now, const struct fwr_calle
     return got + 1;
 }
 
-static int answer_end_transfer(struct fwr_donor *d, const struct fwr_caller *caller,
+static int answer_end_transfer(struct fwr_donor *d, uint64_t now, const struct fwr_caller *caller,
                                const struct fwr_end_transfer_request *request, uint8_t *reply,
                                size_t capacity)
 {
@@ -342,6 +375,7 @@ static int answer_end_transfer(struct fwr_donor *d, const struct fwr_caller *cal
 
         snprintf(text, sizeof(text), "ends: %s", fwr_error_name(-(int)request->result));
         transfer_log(d, lease, text);
+        measure_transfer(d, lease, now);
         fwr_leases_wipe(&d->leases, lease);
     }
     return fwr_empty_reply_encode(&answer, reply, capacity);
@@ -388,7 +422,7 @@ int fwr_donor_request(struct fwr_donor *d, uint64_t now, const struct fwr_caller
     case FWR_CMD_END_TRANSFER:
         error = fwr_end_transfer_request_decode(data, length, &request.end);
         return error != FWR_OK ? error
-                               : answer_end_transfer(d, caller, &request.end, reply, capacity);
+                               : answer_end_transfer(d, now, caller, &request.end, reply, capacity);
     default:
         return FWR_E_UNKNOWN_COMMAND;
     }

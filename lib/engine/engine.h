@@ -279,17 +279,18 @@ struct fwr_recipient {
     uint8_t mode; /* enum fwr_start_mode */
     int reason;   /* behind the last return to rest */
     bool held;
-    bool bus;         /* the flash bus is ours */
-    bool outstanding; /* a device answered FWR_PENDING: the same call comes next */
-    bool aborting;    /* as soon as no operation is outstanding */
-    bool writing;     /* the first erase of this run may have happened */
-    bool resumed;     /* the journal of an earlier life is open */
-    bool guard_done;  /* nothing left to do for the guard before the first batch */
-    bool gathered;    /* the time to wait for offers is over */
-    bool healthy;     /* the pass found nothing wrong */
-    uint8_t rounds;   /* fruitless ones */
-    uint16_t tries;   /* the same in FWR_BUSY_ROUNDS-ths: a busy one counts one, others all */
-    uint8_t verifies; /* full passes that did not give the root */
+    bool bus;           /* the flash bus is ours */
+    bool outstanding;   /* a device answered FWR_PENDING: the same call comes next */
+    bool aborting;      /* as soon as no operation is outstanding */
+    bool writing;       /* the first erase of this run may have happened */
+    bool resumed;       /* the journal of an earlier life is open */
+    bool guard_done;    /* nothing left to do for the guard before the first batch */
+    bool gathered;      /* the time to wait for offers is over */
+    bool healthy;       /* the pass found nothing wrong */
+    uint8_t rounds;     /* fruitless ones */
+    uint8_t escalation; /* rounds after which the sample was doubled */
+    uint16_t tries;     /* the same in FWR_BUSY_ROUNDS-ths: a busy one counts one, see phase.c */
+    uint8_t verifies;   /* full passes that did not give the root */
     uint32_t run;
     uint64_t now; /* of the call under way */
     uint64_t started;

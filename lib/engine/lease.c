@@ -78,6 +78,7 @@ int fwr_leases_grant(struct fwr_leases *leases, const struct fwr_platform *platf
         if (error != FWR_OK)
             return error;
     } while (lease->transfer == 0 || id_taken(leases, lease->transfer));
+    lease->granted = now;
     fwr_lease_renew(leases, lease, now);
     leases->leases[i] = *lease;
     leases->open++;

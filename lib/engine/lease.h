@@ -28,6 +28,7 @@ struct fwr_lease {
     uint8_t image;
     uint8_t tag[FWR_TAG_SIZE];
     uint32_t bytes; /* read since it was last renewed */
+    uint64_t granted;
     uint64_t renewed;
     uint64_t deadline;
 };

@@ -24,25 +24,83 @@ static uint32_t draw(struct fwr_recipient *r, uint32_t below)
     return value % below;
 }
 
-/* Asks `count` more of the donors not yet asked, drawn at random. */
+static void ask(struct fwr_recipient *r, uint8_t peer)
+{
+    fwr_transfer_ask(r, peer, 0);
+    r->sample++;
+}
+
+static bool askable(const struct fwr_recipient *r, uint8_t peer, bool busy_too)
+{
+    return r->peers[peer].asked == 0 && (busy_too || r->peers[peer].not_before <= r->now);
+}
+
+/* Asks a donor that has an image, was busy, and said that it would be free by now; the one that
+ * is free longest. */
+static void ask_promised(struct fwr_recipient *r)
+{
+    uint8_t best = FWR_NONE;
+
+    for (uint8_t i = 0; i < r->config.peer_count; i++) {
+        uint64_t at = r->peers[i].not_before;
+        if (at > 0 && at <= r->now && (best == FWR_NONE || at < r->peers[best].not_before))
+            best = i;
+    }
+    if (best != FWR_NONE)
+        ask(r, best);
+}
+
+/* Asks donors not yet asked, drawn at random, until `count` are asked. Those that are busy for
+ * some time yet are left alone, unless there is nobody else. */
 static void ask_sample(struct fwr_recipient *r, uint8_t count)
+{
+    uint8_t total = r->config.peer_count, left = 0;
+    bool busy_too = r->sample == 0 && fwr_negotiate_all_busy(r);
+
+    for (uint8_t i = 0; i < total; i++)
+        left = (uint8_t)(left + askable(r, i, busy_too));
+    for (; r->sample < count && left > 0; left--) {
+        uint8_t i = (uint8_t)draw(r, total);
+        while (!askable(r, i, busy_too))
+            i = (uint8_t)((i + 1) % total);
+        ask(r, i);
+    }
+}
+
+/* A few at first. More when they are silent or offer what cannot be taken; all of them before we
+ * give up. Those that answer but have no image yet, or are busy (a fleet that fails at once), are
+ * no reason to ask ever more. */
+static uint8_t sample_size(const struct fwr_recipient *r)
 {
     uint8_t total = r->config.peer_count;
 
-    while (count > 0 && r->sample < total) {
-        uint8_t i = (uint8_t)draw(r, total);
-        while (r->peers[i].asked > 0)
-            i = (uint8_t)((i + 1) % total);
-        fwr_transfer_ask(r, i, 0);
-        r->sample++;
-        count--;
+    if (total <= ASK_ALL_MAX || (r->config.rounds != UINT8_MAX &&
+                                 r->tries + FWR_BUSY_ROUNDS >= r->config.rounds * FWR_BUSY_ROUNDS))
+        return total;
+    return (uint8_t)(SAMPLE_FIRST << (r->escalation < 5 ? r->escalation : 5));
+}
+
+static void escalate(struct fwr_recipient *r)
+{
+    bool asked = false;
+
+    for (uint8_t i = 0; i < r->config.peer_count; i++) {
+        int answer = r->peers[i].answer;
+        if (r->peers[i].asked == 0)
+            continue;
+        asked = true;
+        if (answer == FWR_E_NO_OFFER || answer == FWR_E_DONORS_BUSY)
+            return;
     }
+    if (asked && r->escalation < UINT8_MAX)
+        r->escalation++;
 }
 
 void fwr_negotiate_begin(struct fwr_recipient *r)
 {
     uint8_t total = r->config.peer_count;
 
+    escalate(r);
     fwr_transfer_reset(r);
     r->candidate_count = 0;
     r->judged = FWR_NONE;
@@ -50,9 +108,8 @@ void fwr_negotiate_begin(struct fwr_recipient *r)
     r->chosen = -1;
     r->sample = 0;
     r->gathered = false;
-    ask_sample(r, total <= ASK_ALL_MAX
-                      ? total
-                      : (uint8_t)(SAMPLE_FIRST << (r->rounds < 5 ? r->rounds : 5)));
+    ask_promised(r);
+    ask_sample(r, sample_size(r));
     fwr_recipient_log(r, FWR_LOG_NOTICE, "asking %u of %u donors for an image", r->sample, total);
 }
 
@@ -266,6 +323,12 @@ int fwr_negotiate_judge(struct fwr_recipient *r, bool *progress)
 
 /* ---- accepting ---- */
 
+/* A first donor is needed. More of them only where nobody else needs them. */
+static bool generous(const struct fwr_candidate *c, uint8_t count)
+{
+    return count == 0 || c->offer.load == 0;
+}
+
 static bool acceptable(const struct fwr_recipient *r, const struct fwr_candidate *c)
 {
     const struct fwr_donor_peer *p = &r->peers[c->offer.peer];
@@ -283,7 +346,7 @@ uint8_t fwr_negotiate_accept(struct fwr_recipient *r)
         const struct fwr_candidate *best = NULL;
         for (uint8_t i = 0; i < r->candidate_count; i++) {
             const struct fwr_candidate *c = &r->candidates[i];
-            if (acceptable(r, c) &&
+            if (acceptable(r, c) && generous(c, count) &&
                 (!best || policy->compare(policy->ctx, &c->offer, &best->offer) < 0))
                 best = c;
         }
@@ -335,4 +398,12 @@ uint64_t fwr_negotiate_retry_at(const struct fwr_recipient *r)
             at = p->not_before;
     }
     return at;
+}
+
+bool fwr_negotiate_all_busy(const struct fwr_recipient *r)
+{
+    for (uint8_t i = 0; i < r->config.peer_count; i++)
+        if (r->peers[i].not_before <= r->now)
+            return false;
+    return true;
 }

@@ -35,4 +35,7 @@ bool fwr_negotiate_is_pushed(const struct fwr_recipient *r);
 /* When the donors that were busy may be asked again; 0 when none was. */
 uint64_t fwr_negotiate_retry_at(const struct fwr_recipient *r);
 
+/* Whether every donor said that it is busy for some time yet. */
+bool fwr_negotiate_all_busy(const struct fwr_recipient *r);
+
 #endif

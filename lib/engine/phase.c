@@ -145,11 +145,22 @@ void fwr_recipient_fail(struct fwr_recipient *r, int reason)
     fwr_recipient_enter(r, FWR_PHASE_FAILED);
 }
 
+/* What a fruitless round counts. That a few of many answered, but have no image, says little about
+ * the others, and they may soon have one. */
+static uint8_t worth(const struct fwr_recipient *r, int reason)
+{
+    if (reason == FWR_E_DONORS_BUSY)
+        return 1;
+    if (reason == FWR_E_NO_OFFER && r->sample < r->config.peer_count)
+        return FWR_BUSY_ROUNDS / 2;
+    return FWR_BUSY_ROUNDS;
+}
+
 /* Nothing usable now: pause, then ask again, a bounded number of rounds. */
 int fwr_phase_back_off(struct fwr_recipient *r, int reason)
 {
     bool busy = reason == FWR_E_DONORS_BUSY;
-    uint16_t tries = (uint16_t)(r->tries + (busy ? 1 : FWR_BUSY_ROUNDS));
+    uint16_t tries = (uint16_t)(r->tries + worth(r, reason));
 
     if (r->config.rounds != UINT8_MAX && tries >= r->config.rounds * FWR_BUSY_ROUNDS) {
         fwr_recipient_fail(r, reason);
@@ -159,7 +170,6 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     if (doublings > BACKOFF_DOUBLINGS)
         doublings = BACKOFF_DOUBLINGS;
     uint64_t pause = (uint64_t)r->config.backoff_ms << doublings;
-    uint64_t longest = (uint64_t)r->config.backoff_ms << BACKOFF_DOUBLINGS;
     uint64_t retry_at = fwr_negotiate_retry_at(r);
     uint32_t jitter = 0;
 
@@ -172,10 +182,13 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     r->rounds = r->rounds < UINT8_MAX ? r->rounds + 1 : UINT8_MAX;
     r->tries = tries < UINT8_MAX * FWR_BUSY_ROUNDS ? tries : UINT8_MAX * FWR_BUSY_ROUNDS;
     fwr_recipient_enter(r, FWR_PHASE_BACKOFF);
+    /* The donors know when they are free again; meanwhile others may be asked, if there are any.
+     * But nobody may put us off for ever. */
+    if (busy && fwr_negotiate_all_busy(r))
+        pause = (uint64_t)r->config.backoff_ms << BACKOFF_DOUBLINGS;
     r->deadline = r->now + pause;
-    /* The donors know when they are free again, but nobody may put us off for ever. */
-    if (busy && retry_at > r->now)
-        r->deadline = retry_at < r->now + longest ? retry_at : r->now + longest;
+    if (busy && retry_at > r->now && retry_at < r->deadline)
+        r->deadline = retry_at;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "nothing usable: %s; asking again in %u ms",
                       fwr_error_text(reason), (unsigned)(r->deadline - r->now));
     return FWR_OK;

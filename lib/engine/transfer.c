@@ -350,6 +350,7 @@ static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, co
         p->not_before = r->now + reply.retry * 100u;
     } else if (p->answer != FWR_OK) {
         p->answer = FWR_E_NO_OFFER;
+        p->not_before = 0;
     }
     fwr_request_free(r, q);
 }
@@ -487,6 +488,7 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
     if (purpose == FWR_PURPOSE_END)
         return;
     if (purpose == FWR_PURPOSE_ASK) {
+        r->peers[peer].not_before = 0;
         if (r->peers[peer].answer == FWR_PENDING)
             r->peers[peer].answer = r->peers[peer].reach ? r->peers[peer].reach : FWR_E_TIMEOUT;
         return;

@@ -9,11 +9,13 @@
 #define LISTED_SEEDS 4
 #define LISTED_NEAR  8
 #define LISTED_FAR   12
-#define BACKOFF_MS   500
-#define GATHER_MS    200
-#define LIMIT_S      3600
-#define BIN_FIRST_MS 100
-#define EGRESS_US    (1000000u / FLEET_EGRESS_BINS)
+/* The first pause is a board's to set; here about as long as a repair takes, or half of that. */
+#define BACKOFF_PART_MS  300
+#define BACKOFF_WHOLE_MS 10000
+#define GATHER_MS        200
+#define LIMIT_S          3600
+#define BIN_FIRST_MS     100
+#define EGRESS_US        (1000000u / FLEET_EGRESS_BINS)
 
 uint32_t fleet_draw(struct fleet *f, uint32_t below)
 {
@@ -150,7 +152,7 @@ static void make(struct fleet *f, const struct fleet_options *options)
     set_default(&o->listed_seeds, LISTED_SEEDS);
     set_default(&o->listed_near, LISTED_NEAR);
     set_default(&o->listed_far, LISTED_FAR);
-    set_default(&o->backoff_ms, BACKOFF_MS);
+    set_default(&o->backoff_ms, o->whole ? BACKOFF_WHOLE_MS : BACKOFF_PART_MS);
     set_default(&o->gather_ms, GATHER_MS);
     f->now = 1000000;
     f->random = o->seed;
