@@ -120,16 +120,29 @@ static void let_it_work(void)
         ;
 }
 
-/* Pushes until the recipient says it is done; lies once where `lie` is set. */
-static void push(bool lie)
+/* The power: fails at operation `at` of all devices together. */
+static struct {
+    uint64_t operations, at;
+    bool happened;
+} cut;
+
+static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
 {
-    struct fwr_offer_reply accepted = offer();
+    (void)ctx;
+    event->seed = cut.at;
+    if (cut.happened || cut.operations++ != cut.at)
+        return FWR_FAULT_NONE;
+    cut.happened = true;
+    return FWR_FAULT_TORN;
+}
+
+/* Pushes until the recipient says it is done, or the power fails; lies once where `lie` is set. */
+static void bring(struct fwr_offer_reply accepted, bool lie)
+{
     struct fwr_wanted range;
     uint8_t more = FWR_WANTED_LAST;
 
-    assert_int_equal(accepted.result, FWR_OFFER_ACCEPTED);
-    assert_int_equal(offer().transfer, accepted.transfer); /* the same again, the same transfer */
-    for (int rounds = 0; more != FWR_WANTED_DONE && rounds < 1000000; rounds++) {
+    for (int rounds = 0; more != FWR_WANTED_DONE && rounds < 1000000 && !cut.happened; rounds++) {
         let_it_work();
         if (!wanted(accepted.transfer, &range, &more))
             continue;
@@ -149,7 +162,17 @@ static void push(bool lie)
         assert_int_equal(put(accepted.transfer, range.object, range.offset, wrong, n),
                          FWR_WRITE_NOT_WANTED);
     }
-    let_it_work();
+    if (!cut.happened)
+        let_it_work();
+}
+
+static void push(bool lie)
+{
+    struct fwr_offer_reply accepted = offer();
+
+    assert_int_equal(accepted.result, FWR_OFFER_ACCEPTED);
+    assert_int_equal(offer().transfer, accepted.transfer); /* the same again, the same transfer */
+    bring(accepted, lie);
     assert_int_equal(world_status(&w).reason, 0);
     assert_int_equal(world_status(&w).state, FWR_STATE_DONE);
     assert_true(world_is_right(&w, &image));
@@ -174,6 +197,7 @@ static int set_up(void **state)
     world_damage(&w, 150 * BLOCK, 7 * BLOCK);
     world_damage(&w, 199 * BLOCK, BLOCK);
     w.config.rounds = 1;
+    memset(&cut, 0, sizeof(cut));
     slice = 187;
     assert_int_equal(world_boot(&w), FWR_OK);
     return 0;
@@ -186,6 +210,36 @@ static int tear_down(void **state)
     given_image_free(&image);
     free(tree);
     return 0;
+}
+
+/* Cut at every operation of a push; the console comes again when the BMC is back. */
+static void test_power_cuts_in_a_push(void **state)
+{
+    uint32_t cuts = 0;
+
+    for (bool happened = true; happened; cuts++) {
+        memset(&cut, 0, sizeof(cut));
+        cut.at = cuts;
+        w.nor.hook.decide = w.store.hook.decide = w.host.hook.decide = decide;
+        struct fwr_offer_reply accepted = offer();
+        assert_int_equal(accepted.result, FWR_OFFER_ACCEPTED);
+        bring(accepted, false);
+        happened = cut.happened;
+        cut.happened = false;
+        cut.at = UINT64_MAX;
+        world_cut(&w);
+        assert_int_equal(world_boot(&w), FWR_OK);
+        let_it_work();
+        accepted = offer();
+        if (accepted.result == FWR_OFFER_ACCEPTED)
+            bring(accepted, false);
+        assert_true(world_is_right(&w, &image));
+        assert_false(w.host.held);
+        tear_down(state);
+        set_up(state);
+    }
+    printf("# %u cuts\n", cuts - 1);
+    assert_true(cuts > 100);
 }
 
 static void test_push_run_to_a_repair(void **state)
@@ -239,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PUSH(test_push_run_to_a_repair),
+        PUSH(test_power_cuts_in_a_push),
         PUSH(test_push_in_six_byte_slices),
         PUSH(test_push_after_no_donor_was_found),
         PUSH(test_push_of_a_wrong_block_is_asked_for_again),
