@@ -229,11 +229,14 @@ int fwr_phase_guard_load(struct fwr_recipient *r, bool *progress)
 {
     uint8_t found[FWR_ID_SIZE];
     size_t length = 0;
-    int error;
 
+    *progress = true;
+    /* The guard must not be on the chip for certain before the body is. */
+    int error = fwr_repair_sync(r);
+    if (error)
+        return error;
     fwr_repair_reset(r);
     error = fwr_device_load(r, FWR_STORE_GUARD, r->lanes[0].buffer, r->unit_max, &length);
-    *progress = true;
     if (error == FWR_PENDING)
         return error;
     if (!error && length != r->unit_size)

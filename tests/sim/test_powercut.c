@@ -29,12 +29,14 @@ struct scenario {
     uint8_t batch, donors;
     uint32_t boot_proof_ms;
     unsigned pending; /* of every operation */
+    bool cached;      /* the chip is behind a write cache: what was not synced may fall back */
     uint64_t stride;  /* cut at every so-many-th operation */
 };
 
 static struct world w;
 static struct given_image image, large, newer, moved, fine, coarse;
 static const struct scenario *now_playing;
+static uint8_t durable[256 * 512];
 
 static struct {
     uint64_t operations;
@@ -131,11 +133,17 @@ static void begin(const struct scenario *s)
     }
     damage(s->image, 2, 3);
     damage(s->image, blocks / 2 - 3, 1);
-    damage(s->image, blocks / 2 + 5, 1); /* in the fill region */
-    damage(s->image, blocks - 2, 2);     /* with the guard block */
+    if (!s->cached) /* whose repair would sync what was written before it */
+        damage(s->image, blocks / 2 + 5, 1); /* in the fill region */
+    damage(s->image, blocks - 2, 2);         /* with the guard block */
     if (blocks > 24)
         damage(s->image, blocks / 4, blocks / 8);
     w.nor.hook.decide = w.store.hook.decide = w.host.hook.decide = decide;
+    if (s->cached) {
+        assert_true(w.nor.flash.geometry.size <= sizeof(durable));
+        memcpy(durable, w.cells, w.nor.flash.geometry.size);
+        w.nor.durable = durable;
+    }
 }
 
 /* Only the donor of the other image is left, and its map is the one to keep to. */
@@ -185,6 +193,7 @@ static void finish(void)
 
     for (int life = 0; life < 4; life++) {
         cut.happened = false;
+        w.seed += cut.at * 8 + cut.how; /* so that each cut loses other units */
         world_cut(&w);
         if (life == 0 && now_playing->other)
             turn_to_the_other(now_playing->other);
@@ -332,6 +341,27 @@ static void test_cut_with_slow_devices(void **state)
                              .donors = 1,
                              .pending = 2,
                              .stride = 2});
+}
+
+static void test_cut_behind_a_write_cache(void **state)
+{
+    (void)state;
+    for (uint8_t batch = 1; batch <= 16; batch = (uint8_t)(batch * 4))
+        sweep(&(struct scenario){.name = "write cache",
+                                 .image = &image,
+                                 .erase_size = 4096,
+                                 .batch = batch,
+                                 .donors = 1,
+                                 .cached = true,
+                                 .stride = 1});
+    sweep(&(struct scenario){.name = "write cache, another image",
+                             .image = &image,
+                             .other = &moved,
+                             .erase_size = 4096,
+                             .batch = 4,
+                             .donors = 1,
+                             .cached = true,
+                             .stride = 1});
 }
 
 static void test_cut_and_another_image_on_resume(void **state)
@@ -596,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_cut_with_a_batch_for_all_and_two_donors),
         cmocka_unit_test(test_cut_with_a_boot_proof),
         cmocka_unit_test(test_cut_with_slow_devices),
+        cmocka_unit_test(test_cut_behind_a_write_cache),
         cmocka_unit_test(test_cut_and_another_image_on_resume),
         cmocka_unit_test(test_two_cuts),
         cmocka_unit_test(test_damaged_journal),
