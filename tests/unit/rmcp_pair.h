@@ -30,6 +30,7 @@ struct pair {
     uint64_t seed;
     bool random_fails;
     char last_log[160];
+    unsigned logged, secrets_logged; /* lines; those that name a user's password */
     struct fwr_platform platform;
     struct fwr_rmcp_user users[4];
     struct fwr_rmcp_initiator_config initiator_config;
@@ -72,6 +73,8 @@ static inline void pair_log(void *ctx, enum fwr_log_level level, const char *tex
     struct pair *pair = ctx;
 
     (void)level;
+    pair->logged++;
+    pair->secrets_logged += strstr(text, (const char *)pair->users[0].password) != NULL;
     strncpy(pair->last_log, text, sizeof(pair->last_log) - 1);
 }
 

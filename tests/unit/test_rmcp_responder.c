@@ -5,6 +5,8 @@
  */
 #include "rmcp_pair.h"
 
+#include <stdio.h>
+
 #include "link/rmcp/packet.h"
 
 #define PAYLOAD FWR_RMCP_PREFIX_SIZE
@@ -239,10 +241,12 @@ static void ipmi15_sessions_do_not_exist(void **state)
 
 /* ---- Suites and users --------------------------------------------------------------------- */
 
-static void only_configured_suites_open(void **state)
+/* Row 17 of doc/SECURITY.md: cipher suite 0, every mix of suites, nobody's name. */
+static void threat_17_weak_session_security(void **state)
 {
     static const bool offers[][2] = {{false, true}, {true, false}, {true, true}};
     const struct fwr_rmcp_peer peer = peer_number(1);
+    unsigned attacks = 0;
 
     (void)state;
     for (size_t o = 0; o < 3; o++) {
@@ -265,9 +269,18 @@ static void only_configured_suites_open(void **state)
             assert_int_equal(world.reply_length, PAYLOAD + (good ? 36u : 8u));
             if (good) /* echoes exactly what was asked */
                 assert_memory_equal(world.reply + PAYLOAD + 12, datagram + PAYLOAD + 8, 24);
+            attacks += !good;
         }
+        if (offers[o][1]) { /* the null user does not exist */
+            const uint32_t managed = open_from(&world, &peer, 1000);
+
+            assert_int_not_equal(rakp1_from(&world, &peer, managed, 0x12, ""), 0);
+            attacks++;
+        }
+        assert_int_equal(status_of(&world).sessions, 0);
         pair_end(&world.pair);
     }
+    printf("# threat 17 weak session security: %u attacks, 0 sessions\n", attacks);
 }
 
 /* A payload that leaves the choice to us, or that is not of the known form, gets none. */
@@ -488,13 +501,15 @@ static void run_flood(bool one_address, bool with_name, uint32_t meanwhile)
     pair_end(&world.pair);
 }
 
-static void flood_from_everywhere_lets_a_client_in(void **state)
+/* Row 24 of doc/SECURITY.md; each run is 10,000 log-ins that nobody finishes. */
+static void threat_24_session_exhaustion(void **state)
 {
     (void)state;
     run_flood(false, false, 0);
     run_flood(false, true, 0);
     run_flood(false, false, 31); /* that many between any two datagrams of the client */
     run_flood(false, true, 31);
+    printf("# threat 24 session exhaustion: 40000 attacks, a real client got in 4 times of 4\n");
 }
 
 static void flood_from_one_address_hurts_only_itself(void **state)
@@ -766,13 +781,13 @@ int main(void)
         cmocka_unit_test(anybody_learns_how_to_log_in),
         cmocka_unit_test(anybody_learns_nothing_else),
         cmocka_unit_test(ipmi15_sessions_do_not_exist),
-        cmocka_unit_test(only_configured_suites_open),
+        cmocka_unit_test(threat_17_weak_session_security),
         cmocka_unit_test(wildcards_are_refused),
         cmocka_unit_test(users_are_looked_up_both_ways),
         cmocka_unit_test(open_request_is_checked),
         cmocka_unit_test(steps_cannot_be_skipped),
         cmocka_unit_test(repeated_steps_get_the_same_answer),
-        cmocka_unit_test(flood_from_everywhere_lets_a_client_in),
+        cmocka_unit_test(threat_24_session_exhaustion),
         cmocka_unit_test(flood_from_one_address_hurts_only_itself),
         cmocka_unit_test(half_open_sessions_end_by_themselves),
         cmocka_unit_test(repeated_open_takes_one_slot),
