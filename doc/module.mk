@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-dist_doc_DATA += doc/WIRE.md
+dist_doc_DATA += doc/WIRE.md doc/SECURITY.md
 if TOOLS
 dist_man_MANS += doc/fwrecover.1
 endif

@@ -348,7 +348,7 @@ static void threat_16_two_images_mixed(void **state)
 
 #define DONORS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         DONORS(threat_12_checked_here_used_there), DONORS(threat_13_endless_data),
@@ -356,5 +356,7 @@ int main(void)
         DONORS(threat_16_two_images_mixed),        DONORS(threat_23_oversized_reply),
     };
 
+    if (argc > 1) /* only what matches */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,11 +45,13 @@ static void threat_11_preserved_region(void **state)
     assert_int_equal(threat.strangers, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         THREAT(threat_11_preserved_region),
     };
 
+    if (argc > 1) /* only what matches */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

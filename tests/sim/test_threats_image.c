@@ -407,7 +407,7 @@ static void threat_10_region_map(void **state)
     threat_nothing_written(10, "region map");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         THREAT(threat_01_arbitrary_image),
@@ -419,5 +419,7 @@ int main(void)
         THREAT(threat_10_region_map),
     };
 
+    if (argc > 1) /* only what matches */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -521,7 +521,7 @@ static void threat_22_malformed_message(void **state)
     threat_nothing_foreign(22, "malformed message");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         THREAT(threat_18_stolen_credentials),
@@ -530,5 +530,7 @@ int main(void)
         THREAT(threat_22_malformed_message),
     };
 
+    if (argc > 1) /* only what matches */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

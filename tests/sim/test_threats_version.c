@@ -247,7 +247,7 @@ static void threat_06_fast_forward(void **state)
 
 #define VERSION(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         VERSION(threat_04_rollback),
@@ -255,5 +255,7 @@ int main(void)
         VERSION(threat_06_fast_forward),
     };
 
+    if (argc > 1) /* only what matches */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
