@@ -565,7 +565,7 @@ static void a_directory_without_write_permission_is_read_only(void **state)
 
 #define DIR_TEST(f) cmocka_unit_test_setup_teardown(f, fresh, closed)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         DIR_TEST(keeps_every_record_apart),
@@ -592,5 +592,7 @@ int main(void)
         DIR_TEST(a_directory_without_write_permission_is_read_only),
     };
 
+    if (argc > 1) /* only what matches */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
