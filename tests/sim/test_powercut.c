@@ -472,11 +472,12 @@ static void test_damaged_journal(void **state)
 static void cut_in_the_middle(void)
 {
     memset(&cut, 0, sizeof(cut));
-    cut.at = 55;
+    cut.at = 40;
     cut.how = FWR_FAULT_TORN;
     begin(&plain);
     run_through_the_cut();
     assert_true(cut.happened && seen.erases > 0);
+    assert_false(world_is_right(&w, &image));
     world_cut(&w);
     cut.happened = false;
     memset(&w.nor.counts, 0, sizeof(w.nor.counts));
