@@ -210,6 +210,7 @@ static bool forward(uint64_t at, bool proven)
     while (world_status(&w).state != FWR_STATE_TRIAL && !cut.happened)
         assert_true(world_turn(&w));
     bool happened = cut.happened;
+    cut.armed = false;
     threat.attacks += happened;
     if (happened) {
         world_cut(&w);
