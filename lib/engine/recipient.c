@@ -149,7 +149,8 @@ static void begin_run(struct fwr_recipient *r, enum fwr_start_mode mode, uint32_
     r->run = run;
     r->reason = FWR_OK;
     r->started = r->now;
-    r->rounds = r->tries = 0;
+    r->rounds = r->escalation = 0;
+    r->tries = 0;
     r->verifies = 0;
     r->chosen = -1;
     r->healthy = false;

@@ -227,7 +227,9 @@ static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct 
     q->cookie = cookie;
     q->state = FWR_PENDING_SENT;
     q->sent = r->now;
-    uint64_t wait = (uint64_t)fwr_request_timeout(p) << (q->tries < 5 ? q->tries : 5);
+    /* Doubled every second time: on a road that loses a third of everything, losses in a row are
+     * common, and doubling each time would take such a donor for a dead one. */
+    uint64_t wait = (uint64_t)fwr_request_timeout(p) << (q->tries < 10 ? q->tries / 2 : 5);
     q->due = r->now + min_u64(wait, FWR_TIMEOUT_MAX_MS);
     return true;
 }

@@ -46,6 +46,13 @@ static void test_whole_images_are_spread(void **state)
     storm(&(struct fleet_options){.nodes = 40, .seeds = 1, .loss = 10, .whole = true, .seed = 3});
 }
 
+/* A request is lost again and again: that is no reason to leave a donor that answers others. */
+static void test_whole_images_are_spread_at_30_percent_loss(void **state)
+{
+    (void)state;
+    storm(&(struct fleet_options){.nodes = 12, .seeds = 2, .loss = 300, .whole = true, .seed = 5});
+}
+
 static void test_the_same_seed_gives_the_same_storm(void **state)
 {
     struct fleet_options options = {.nodes = 80, .seeds = 2, .loss = 50, .seed = 4};
@@ -65,6 +72,7 @@ int main(void)
         cmocka_unit_test(test_a_storm_passes),
         cmocka_unit_test(test_a_storm_passes_at_30_percent_loss),
         cmocka_unit_test(test_whole_images_are_spread),
+        cmocka_unit_test(test_whole_images_are_spread_at_30_percent_loss),
         cmocka_unit_test(test_the_same_seed_gives_the_same_storm),
     };
 
