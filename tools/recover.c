@@ -280,7 +280,6 @@ static int init_recipient(struct recovery *recovery)
     config->lanes = (uint8_t)recovery->lanes.value;
     config->rounds = (uint8_t)recovery->rounds.value;
     config->block_size = recovery->block_size.value;
-    config->donor_only_push = recovery->donors.count == 0;
     status = guard_mode(recovery->guard, &config->guard);
     if (status != TOOL_OK)
         return status;

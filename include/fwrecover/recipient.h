@@ -72,7 +72,6 @@ struct fwr_recipient_config {
     uint8_t batch;            /* units in one journal record, 1 to 64 [64] */
     uint8_t flash_retries;    /* erase and program again before a block counts as worn [3] */
     bool release_on_failure;  /* give the host free although the repair failed */
-    bool donor_only_push;     /* never ask; wait for a console's offer */
     uint32_t block_size;      /* largest block the storage is sized for [4096] */
     uint32_t max_envelope;    /* [FWR_ENVELOPE_CAP_DEFAULT] */
     uint32_t gather_ms;       /* how long offers are waited for [1000] */

@@ -148,23 +148,27 @@ int fwr_journal_map_hash(const struct fwr_region_map *map, uint8_t hash[FWR_ID_S
                                                                                   : FWR_E_CRYPTO;
 }
 
+/* The record's fields, behind its format version; one longer than ours is a newer version's. */
+static int load_record(struct fwr_recipient *r, enum fwr_store_kind kind, uint8_t format,
+                       uint8_t *bytes, size_t capacity, struct fwr_reader *reader)
+{
+    size_t length;
+    int error = fwr_device_load(r, kind, bytes, capacity, &length);
+
+    if (error)
+        return error == FWR_E_NO_SPACE ? FWR_E_STORE_VERSION : error;
+    return fwr_record_open(bytes, length, format, reader);
+}
+
 int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
 {
     uint8_t bytes[FLOORS_SIZE], component[FWR_UUID_SIZE];
     struct fwr_reader reader;
-    size_t length;
-    int error = fwr_device_load(r, FWR_STORE_FLOORS, bytes, sizeof(bytes), &length);
+    int error = load_record(r, FWR_STORE_FLOORS, FLOORS_FORMAT, bytes, sizeof(bytes), &reader);
 
     memset(floors, 0, sizeof(*floors));
-    if (error == FWR_E_NOT_FOUND)
-        return FWR_OK;
-    if (error == FWR_E_NO_SPACE)
-        return FWR_E_STORE_VERSION;
     if (error)
-        return error;
-    error = fwr_record_open(bytes, length, FLOORS_FORMAT, &reader);
-    if (error)
-        return error;
+        return error == FWR_E_NOT_FOUND ? FWR_OK : error;
     fwr_reader_copy(&reader, component, sizeof(component));
     uint32_t security_version = fwr_reader_u32(&reader);
     uint32_t sequence = fwr_reader_u32(&reader);
@@ -197,19 +201,11 @@ int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy)
 {
     uint8_t bytes[POLICY_SIZE];
     struct fwr_reader reader;
-    size_t length;
-    int error = fwr_device_load(r, FWR_STORE_POLICY, bytes, sizeof(bytes), &length);
+    int error = load_record(r, FWR_STORE_POLICY, POLICY_FORMAT, bytes, sizeof(bytes), &reader);
 
     memset(policy, 0, sizeof(*policy));
-    if (error == FWR_E_NOT_FOUND)
-        return FWR_OK;
-    if (error == FWR_E_NO_SPACE)
-        return FWR_E_STORE_VERSION;
     if (error)
-        return error;
-    error = fwr_record_open(bytes, length, POLICY_FORMAT, &reader);
-    if (error)
-        return error;
+        return error == FWR_E_NOT_FOUND ? FWR_OK : error;
     struct fwr_policy_record found = {.generation = fwr_reader_u32(&reader)};
     found.min_sequence = fwr_reader_u32(&reader);
     found.media_refused = fwr_reader_u8(&reader);
