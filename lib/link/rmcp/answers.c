@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See answers.h. IPMI 2.0 sections 20.1, 22.13 and 22.15. */
+#include <fwrecover/error.h>
+
 #include "wire/cursor.h"
 
 #include "answers.h"
@@ -41,8 +43,8 @@ size_t fwr_rmcp_answer_device_id(const struct fwr_rmcp_responder_config *config,
     return writer.length;
 }
 
-size_t fwr_rmcp_answer_channel_auth(const struct fwr_rmcp_responder_config *config,
-                                    const uint8_t *data, size_t length, uint8_t *at)
+static size_t channel_auth(const struct fwr_rmcp_responder_config *config, const uint8_t *data,
+                           size_t length, uint8_t *at)
 {
     struct fwr_writer writer;
 
@@ -70,8 +72,8 @@ static void put_suite(struct fwr_writer *writer, uint8_t id)
     fwr_writer_u8(writer, SUITE_CONFIDENTIALITY | suite->algorithms.confidentiality);
 }
 
-size_t fwr_rmcp_answer_cipher_suites(const struct fwr_rmcp_responder_config *config,
-                                     const uint8_t *data, size_t length, uint8_t *at)
+static size_t cipher_suites(const struct fwr_rmcp_responder_config *config, const uint8_t *data,
+                            size_t length, uint8_t *at)
 {
     struct fwr_writer writer;
 
@@ -90,4 +92,18 @@ size_t fwr_rmcp_answer_cipher_suites(const struct fwr_rmcp_responder_config *con
             put_suite(&writer, FWR_RMCP_SUITE_SHA1);
     }
     return writer.length;
+}
+
+int fwr_rmcp_answer_anybody(const struct fwr_rmcp_responder_config *config,
+                            const struct fwr_rmcp_message *message, uint8_t *at, size_t *length)
+{
+    if (message->netfn != FWR_IPMI_NETFN_APP)
+        return FWR_E_STATE;
+    if (message->command == FWR_IPMI_GET_CHANNEL_AUTH)
+        *length = channel_auth(config, message->data, message->length, at);
+    else if (message->command == FWR_IPMI_GET_CIPHER_SUITES)
+        *length = cipher_suites(config, message->data, message->length, at);
+    else
+        return FWR_E_STATE;
+    return FWR_OK;
 }

@@ -11,6 +11,8 @@
 
 #include <fwrecover/rmcp.h>
 
+#include "packet.h"
+
 /* IPMI completion codes used by the session layer. */
 #define FWR_IPMI_CC_OK                0x00
 #define FWR_IPMI_CC_LEVEL_UNAVAILABLE 0x80 /* Set Session Privilege Level */
@@ -22,11 +24,11 @@
 /* Longest answer: completion code and Get Device ID's 15 bytes. */
 #define FWR_RMCP_ANSWER_MAX 16
 
-/* Each writes completion code and data to `at` and returns how many bytes. */
+/* Writes completion code and data to `at` and returns how many bytes. */
 size_t fwr_rmcp_answer_device_id(const struct fwr_rmcp_responder_config *config, uint8_t *at);
-size_t fwr_rmcp_answer_channel_auth(const struct fwr_rmcp_responder_config *config,
-                                    const uint8_t *data, size_t length, uint8_t *at);
-size_t fwr_rmcp_answer_cipher_suites(const struct fwr_rmcp_responder_config *config,
-                                     const uint8_t *data, size_t length, uint8_t *at);
+
+/* What anybody may ask: how to log in. FWR_E_STATE for everything else. */
+int fwr_rmcp_answer_anybody(const struct fwr_rmcp_responder_config *config,
+                            const struct fwr_rmcp_message *message, uint8_t *at, size_t *length);
 
 #endif

@@ -9,5 +9,6 @@ fwr_sources += \
 if DONOR
 fwr_sources += \
 	lib/link/rmcp/answers.c lib/link/rmcp/answers.h \
-	lib/link/rmcp/responder.c
+	lib/link/rmcp/active.c lib/link/rmcp/login.c \
+	lib/link/rmcp/responder.c lib/link/rmcp/responder.h
 endif
