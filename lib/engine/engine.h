@@ -21,6 +21,7 @@
 
 #define FWR_PENDING_MAX    64 /* requests on their way at once, over all peers */
 #define FWR_CANDIDATES_MAX 64 /* offers remembered in one negotiation: one of every peer */
+#define FWR_MATCHES_MAX    4  /* offers asked of one donor */
 #define FWR_TREE_FETCHES   8  /* ranges of tree nodes fetched at once */
 #define FWR_FETCHES_MAX    (FWR_LANES_MAX + FWR_TREE_FETCHES)
 #define FWR_BATCH_MAX      64  /* units begun under one journal record */
@@ -178,7 +179,7 @@ struct fwr_lane {
     uint32_t plan;    /* index in the plan */
     uint32_t unit;    /* chip address */
     uint8_t *buffer;
-    uint8_t blocks[FWR_UNIT_BLOCKS]; /* enum fwr_block_state */
+    uint8_t *blocks; /* enum fwr_block_state, of every block in the unit */
 };
 
 /* ---- journal ---- */
@@ -300,15 +301,15 @@ struct fwr_recipient {
     /* transfer */
     struct fwr_donor_peer *peers; /* peer_count + 1: the last is the console that pushes */
     struct fwr_pending pending[FWR_PENDING_MAX];
-    struct fwr_fetch fetches[FWR_FETCHES_MAX];
+    struct fwr_fetch *fetches; /* one a lane, and those of the tree */
     uint8_t fetch_count;
     uint32_t fetch_order;
     uint32_t dropped; /* replies that matched nothing */
     struct fwr_caller pusher;
 
     /* negotiate */
-    struct fwr_candidate candidates[FWR_CANDIDATES_MAX];
-    uint8_t candidate_count;
+    struct fwr_candidate *candidates;
+    uint8_t candidate_count, candidate_max;
     uint8_t judged; /* the candidate whose manifest is being fetched, or FWR_NONE */
     uint8_t judge_fetch;
     uint8_t sample;   /* peers asked in this round */
@@ -348,7 +349,9 @@ struct fwr_recipient {
     uint8_t *lane_area;     /* lanes × unit_max bytes, also the buffer of hashing passes */
     uint32_t unit_max;
     uint8_t *block; /* one block, for reading back */
-    struct fwr_lane lanes[FWR_LANES_MAX];
+    struct fwr_lane *lanes; /* config.lanes */
+    uint8_t *lane_blocks;   /* lane_blocks_max of every lane */
+    uint16_t lane_blocks_max;
     uint32_t *plan; /* chip addresses of units to repair */
     uint32_t plan_count, plan_next, plan_written, plan_covered;
     uint32_t plan_named;         /* covered when the record on its way is written */

@@ -113,7 +113,6 @@ int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t s
     r->chosen = -1;
     r->judged = FWR_NONE;
     r->deadline = FWR_NEVER;
-    r->fetch_count = (uint8_t)(filled.lanes + FWR_TREE_FETCHES);
     r->status.bad_block = FWR_NO_ADDRESS;
     r->log_generation = 1;
     r->guard_unit = FWR_NO_ADDRESS;

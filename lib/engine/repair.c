@@ -27,6 +27,7 @@ void fwr_repair_reset(struct fwr_recipient *r)
         memset(lane, 0, sizeof(*lane));
         lane->fetch = FWR_NONE;
         lane->buffer = r->lane_area + (size_t)i * r->unit_max;
+        lane->blocks = r->lane_blocks + (size_t)i * r->lane_blocks_max;
     }
 }
 
@@ -170,10 +171,11 @@ static int hash_matches(struct fwr_recipient *r, const uint8_t *block, const uin
 
 static void lane_begin(struct fwr_recipient *r, struct fwr_lane *lane, uint32_t plan)
 {
-    uint8_t *buffer = lane->buffer;
+    uint8_t *buffer = lane->buffer, *blocks = lane->blocks;
 
     memset(lane, 0, sizeof(*lane));
     lane->buffer = buffer;
+    lane->blocks = blocks;
     lane->fetch = FWR_NONE;
     lane->state = FWR_LANE_LOAD;
     lane->plan = plan;

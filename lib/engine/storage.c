@@ -68,6 +68,26 @@ static bool usable(const struct fwr_recipient_config *c)
     return true;
 }
 
+/* What is worked at, in the numbers that the configuration asks for. */
+static void lay_out_work(struct arena *arena, const struct fwr_recipient_config *c,
+                         struct fwr_recipient *layout)
+{
+    uint32_t offers = c->peer_count * (FWR_MATCHES_MAX + 1u) + 1;
+
+    layout->peers =
+        (struct fwr_donor_peer *)take(arena, sizeof(*layout->peers) * (c->peer_count + 1u));
+    layout->fetch_count = (uint8_t)(c->lanes + FWR_TREE_FETCHES);
+    layout->fetches =
+        (struct fwr_fetch *)take(arena, sizeof(*layout->fetches) * layout->fetch_count);
+    layout->candidate_max = (uint8_t)(offers < FWR_CANDIDATES_MAX ? offers : FWR_CANDIDATES_MAX);
+    layout->candidates =
+        (struct fwr_candidate *)take(arena, sizeof(*layout->candidates) * layout->candidate_max);
+    layout->lanes = (struct fwr_lane *)take(arena, sizeof(*layout->lanes) * c->lanes);
+    uint32_t blocks = layout->unit_max / FWR_BLOCK_SIZE_MIN;
+    layout->lane_blocks_max = (uint16_t)(blocks < FWR_UNIT_BLOCKS ? blocks : FWR_UNIT_BLOCKS);
+    layout->lane_blocks = (uint8_t *)take(arena, (size_t)c->lanes * layout->lane_blocks_max);
+}
+
 /* Places every piece; the same walk measures and builds. */
 static struct fwr_recipient *lay_out(struct arena *arena, const struct fwr_recipient_config *c)
 {
@@ -81,8 +101,7 @@ static struct fwr_recipient *lay_out(struct arena *arena, const struct fwr_recip
 
     layout.max_leaves = leaves;
     layout.unit_max = unit;
-    layout.peers =
-        (struct fwr_donor_peer *)take(arena, sizeof(*layout.peers) * (c->peer_count + 1u));
+    lay_out_work(arena, c, &layout);
     layout.envelope = (uint8_t *)take(arena, c->max_envelope);
     /* Manifests are judged before anything is hashed: one memory serves both. */
     layout.tags = (uint16_t *)take(arena, max_size(leaves * sizeof(*layout.tags), c->max_envelope));

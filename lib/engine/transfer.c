@@ -27,7 +27,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 void fwr_transfer_reset(struct fwr_recipient *r)
 {
     memset(r->pending, 0, sizeof(r->pending));
-    memset(r->fetches, 0, sizeof(r->fetches));
+    memset(r->fetches, 0, sizeof(r->fetches[0]) * r->fetch_count);
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {
         struct fwr_donor_peer *p = &r->peers[i];
         p->answer = FWR_PENDING;
@@ -92,7 +92,7 @@ static void close_transfer(struct fwr_recipient *r, uint8_t peer, uint8_t result
 
 void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result)
 {
-    for (uint8_t i = 0; i < FWR_FETCHES_MAX; i++)
+    for (uint8_t i = 0; i < r->fetch_count; i++)
         fwr_fetch_free(r, i);
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {
         close_transfer(r, i, result);
@@ -133,7 +133,7 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
         p->transfer_state = FWR_TRANSFER_NONE; /* there is nothing left to end */
     close_transfer(r, peer, (uint8_t)-reason);
     p->answer = reason;
-    for (uint8_t i = 0; i < FWR_FETCHES_MAX; i++) {
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
         struct fwr_fetch *f = &r->fetches[i];
         if (f->state != FWR_FETCH_OPEN || f->source != peer)
             continue;
@@ -311,7 +311,7 @@ static void candidate_add(struct fwr_recipient *r, uint8_t peer, uint8_t index,
     struct fwr_candidate *c;
 
     /* Nobody's further matches may take the place of another's first. */
-    if (r->candidate_count + (index > 0 ? r->sample : 0) >= FWR_CANDIDATES_MAX)
+    if (r->candidate_count + (index > 0 ? r->sample : 0) >= r->candidate_max)
         return;
     for (uint8_t i = 0; i < r->candidate_count; i++) {
         c = &r->candidates[i];
@@ -329,8 +329,6 @@ static void candidate_add(struct fwr_recipient *r, uint8_t peer, uint8_t index,
     c->verdict = FWR_PENDING;
 }
 
-#define MATCHES_ASKED_MAX 4 /* of one donor */
-
 static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
                    size_t length)
 {
@@ -345,7 +343,7 @@ static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, co
         p->answer = FWR_OK;
         candidate_add(r, q->peer, q->index, &reply);
         p->not_before = 0;
-        if (q->index + 1 < reply.count && q->index + 1 < MATCHES_ASKED_MAX)
+        if (q->index + 1 < reply.count && q->index + 1 < FWR_MATCHES_MAX)
             fwr_transfer_ask(r, q->peer, (uint8_t)(q->index + 1));
     } else if (reply.result == FWR_IMAGE_BUSY) {
         p->answer = FWR_E_DONORS_BUSY;
