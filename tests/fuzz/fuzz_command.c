@@ -4,21 +4,10 @@
  * the message. What a decoder takes must encode to the very bytes it read, and to nothing at
  * all in a buffer one byte shorter.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static uint8_t encoded[65536];
 

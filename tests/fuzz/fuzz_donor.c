@@ -5,20 +5,12 @@
  * Whatever happens, bytes that leave it are those that were signed, replies fit the road, and
  * the admission limit holds; when all is put right again, the images are offered again.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <fwrecover/donor.h>
 #include <fwrecover/error.h>
 #include <fwrecover/oem.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/given_image.h"
-#include "wire/cursor.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { IMAGES = 2, BLOCKS = 40, BLOCK = 512, TRANSFERS = 3, IANA = 32473, STEPS_MAX = 5000 };
 
@@ -35,12 +27,6 @@ struct world {
 };
 
 static struct world world;
-
-static void require(int condition)
-{
-    if (!condition)
-        abort();
-}
 
 static int random_bytes(void *ctx, void *buffer, size_t length)
 {

@@ -4,21 +4,10 @@
  * again to the same bytes, and fwr_envelope_total, given any prefix, must never ask for more
  * than there is.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <fwrecover/envelope.h>
 #include <fwrecover/error.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

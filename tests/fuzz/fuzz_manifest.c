@@ -4,21 +4,10 @@
  * make a parser right. What is taken has a legal map and at least one leaf, and encodes to
  * something that decodes to the same manifest; to the very same bytes if nothing was skipped.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <fwrecover/error.h>
 #include <fwrecover/manifest.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void check_leaves(const struct fwr_manifest *manifest)
 {

@@ -6,22 +6,16 @@
  * was sent and at most once, an answer belongs to the request it is given for, and neither end
  * holds more than it was configured for.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <fwrecover/error.h>
 #include <fwrecover/rmcp.h>
+
+#include "tests/fuzz/fuzz.h"
 
 #define REQUESTS  256
 #define QUEUE     16
 #define SESSIONS  2
 #define HALF_OPEN 4
 #define NETFN     0x2e
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct datagram {
     size_t length;
@@ -51,12 +45,6 @@ struct world {
     struct fwr_rmcp_command_id command;
     uint8_t number;
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static uint8_t next(struct world *world)
 {

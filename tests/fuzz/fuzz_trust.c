@@ -3,15 +3,10 @@
  * libFuzzer: any bytes as a trust set. What is taken encodes to the same bytes (unknown
  * ignorable fields, which come last, aside).
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <fwrecover/error.h>
 #include <fwrecover/trust.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -22,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fwr_trust_decode(data, size, &trust) != FWR_OK)
         return 0;
     length = fwr_trust_encode(&trust, encoded, sizeof(encoded));
-    if (length <= 0 || (size_t)length > size || memcmp(encoded, data, (size_t)length) != 0)
-        abort();
+    require(length > 0 && (size_t)length <= size);
+    require(memcmp(encoded, data, (size_t)length) == 0);
     return 0;
 }

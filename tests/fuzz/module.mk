@@ -1,30 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-# Fuzz targets: tests/fuzz/fuzz_NOUN from fuzz_NOUN.c, built by configure --enable-fuzzing with
-# CC=clang. `make check` gives each a fixed number of runs from a fixed seed; `make fuzz
-# FUZZ_SECONDS=n` gives each n seconds, and keeps what it learned in fuzz-corpus/.
+# Fuzz targets: tests/fuzz/fuzz_NOUN from fuzz_NOUN.c. `make check` runs each on the corpus,
+# tests/fuzz/corpus/NOUN, and on a fixed number of changed copies of it, in every build: with a
+# main of our own (replay.c), or with libFuzzer after configure --enable-fuzzing CC=clang. Then
+# also: `make fuzz-smoke` gives each target 30 seconds, `make fuzz FUZZ_SECONDS=n` n seconds, in
+# `make fuzz FUZZ_TARGETS="fuzz_donor fuzz_rmcp"` only these; each prints a line of a table and
+# keeps what it learned in fuzz-corpus/. `make fuzz-minimize` takes the best of that into the
+# source tree's corpus. With CC=afl-clang-fast the same programs are AFL++'s.
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_trust
 if DONOR
 fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp
 endif
-fuzz_ldflags = $(AM_LDFLAGS) $(FWR_FUZZ_LDFLAGS)
-tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_donor_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_envelope_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_rmcp_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_trust_LDFLAGS = $(fuzz_ldflags)
-
-if FUZZING
 check_PROGRAMS += $(fuzz_targets)
+
+fuzz_main = tests/fuzz/fuzz.h
+if !FUZZING
+fuzz_main += tests/fuzz/replay.c
 endif
+fuzz_ldflags = $(AM_LDFLAGS) $(FWR_FUZZ_LDFLAGS)
+fuzz_ldadd = libfwrecover-all.la $(CRYPTO_LIBS)
+tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(fuzz_main)
+tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_command_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_donor_SOURCES = tests/fuzz/fuzz_donor.c $(fuzz_main)
+tests_fuzz_fuzz_donor_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_donor_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c $(fuzz_main)
+tests_fuzz_fuzz_envelope_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_envelope_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_main)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_manifest_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_rmcp_SOURCES = tests/fuzz/fuzz_rmcp.c $(fuzz_main)
+tests_fuzz_fuzz_rmcp_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_rmcp_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_trust_SOURCES = tests/fuzz/fuzz_trust.c $(fuzz_main)
+tests_fuzz_fuzz_trust_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_trust_LDADD = $(fuzz_ldadd)
+
 check_scripts += tests/fuzz/check
+EXTRA_DIST += tests/fuzz/run tests/fuzz/minimize tests/fuzz/corpus
 
 FUZZ_SECONDS = 60
+FUZZ_TARGETS = $(notdir $(fuzz_targets))
 fuzz: $(fuzz_targets)
-	$(AM_V_at)for target in $(fuzz_targets); do \
-		FUZZ_LIMIT=-max_total_time=$(FUZZ_SECONDS) PYTHON3='$(PYTHON3)' \
-			$(srcdir)/tests/fuzz/run '$(srcdir)' $$target || exit 1; \
-	done
-EXTRA_DIST += tests/fuzz/run
-.PHONY: fuzz
+	$(AM_V_at)$(srcdir)/tests/fuzz/run '$(srcdir)' '$(FUZZ_SECONDS)' $(FUZZ_TARGETS)
+fuzz-smoke: $(fuzz_targets)
+	$(AM_V_at)$(MAKE) fuzz FUZZ_SECONDS=30
+fuzz-minimize: $(fuzz_targets)
+	$(AM_V_at)$(srcdir)/tests/fuzz/minimize '$(srcdir)' $(FUZZ_TARGETS)
+.PHONY: fuzz fuzz-smoke fuzz-minimize
