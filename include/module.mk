@@ -6,6 +6,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/error.h \
 	include/fwrecover/fault.h \
 	include/fwrecover/flash-file.h \
+	include/fwrecover/floors.h \
 	include/fwrecover/flash-ramnor.h \
 	include/fwrecover/flash.h \
 	include/fwrecover/host-null.h \

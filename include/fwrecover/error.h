@@ -98,6 +98,13 @@ enum fwr_error {
     FWR_E_ABORTED = -88,       /* stopped by an operator */
     FWR_E_PEER = -89,          /* the peer failed for a reason of its own */
 
+    /* Floors and keys over the years */
+    FWR_E_FLOOR_JUMP = -90,    /* would raise a floor further at once than is configured */
+    FWR_E_FLOOR = -91,         /* a floor could not be read or raised */
+    FWR_E_FLOOR_SPENT = -92,   /* the counter behind a floor is at its end */
+    FWR_E_PARTLY_SIGNED = -93, /* enough keys of some groups of the trust set, not of all */
+    FWR_E_NO_ML_DSA = -94,     /* a key needs ML-DSA, and this libcrypto has none */
+
     /* Sessions (RMCP+) */
     FWR_E_SESSION_CLOSED = -100,
     FWR_E_SESSION_REFUSED = -101,   /* the peer refused with a status code */

@@ -22,6 +22,7 @@
 
 #include <fwrecover/command.h>
 #include <fwrecover/flash.h>
+#include <fwrecover/floors.h>
 #include <fwrecover/host.h>
 #include <fwrecover/link.h>
 #include <fwrecover/manifest.h>
@@ -82,6 +83,9 @@ struct fwr_recipient_config {
                                  times as many where donors are merely busy */
     uint32_t boot_proof_ms;   /* how long to wait for the boot proof; 0 = none is configured */
     uint32_t log_size;        /* bytes of log text kept for Read Page [4096] */
+    const struct fwr_floors *floors; /* NULL: in the store */
+    uint32_t max_jump; /* how far one image may raise the security version floor at once; what asks
+                          for more is refused [FWR_FLOOR_JUMP_DEFAULT]; UINT32_MAX: any way */
 };
 
 /* Bytes of storage for a configuration; 0 when the configuration is not usable. */

@@ -20,10 +20,11 @@ enum fwr_store_kind {
     FWR_STORE_GUARD = 2,    /* checked content of the guard block's erase unit */
     FWR_STORE_ENVELOPE = 3, /* envelope of the image last repaired to: what health checks against */
     FWR_STORE_TRUST = 4,    /* trust set; slot 0 */
-    FWR_STORE_FLOORS = 5,   /* security version floor and last confirmed sequence */
+    FWR_STORE_FLOORS = 5,   /* floors of the slot's component (floors.h) */
     FWR_STORE_POLICY = 6,   /* what Set Policy tightened */
-    FWR_STORE_CANDIDATE = 7, /* envelope of the image being written, until it is confirmed */
-    FWR_STORE_WAIVED = 8,    /* hashes of leaves that only the board's own map preserves */
+    FWR_STORE_CANDIDATE = 7,  /* envelope of the image being written, until it is confirmed */
+    FWR_STORE_WAIVED = 8,     /* hashes of leaves that only the board's own map preserves */
+    FWR_STORE_GENERATION = 9, /* trust generation floor; slot 0 */
 };
 
 /* Operations return FWR_OK, FWR_PENDING (repeat the same call) or FWR_E_STORE_….

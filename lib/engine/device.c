@@ -61,6 +61,22 @@ int fwr_device_forget(struct fwr_recipient *r, enum fwr_store_kind kind)
     return note(r, store->remove(store->ctx, kind, r->config.slot));
 }
 
+int fwr_device_floor_read(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *value)
+{
+    const struct fwr_floors *floors = r->config.floors;
+
+    return note(
+        r, floors->read(floors->ctx, floor, r->config.slot, r->config.board->component, value));
+}
+
+int fwr_device_floor_raise(struct fwr_recipient *r, enum fwr_floor floor, uint32_t value)
+{
+    const struct fwr_floors *floors = r->config.floors;
+
+    return note(
+        r, floors->raise(floors->ctx, floor, r->config.slot, r->config.board->component, value));
+}
+
 int fwr_device_host(struct fwr_recipient *r, int (*operation)(void *ctx))
 {
     return note(r, operation(r->config.host->ctx));

@@ -22,6 +22,10 @@ int fwr_device_save(struct fwr_recipient *r, enum fwr_store_kind kind, const voi
                     size_t length);
 int fwr_device_forget(struct fwr_recipient *r, enum fwr_store_kind kind);
 
+/* Floors of the configured slot and the board's component. */
+int fwr_device_floor_read(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *value);
+int fwr_device_floor_raise(struct fwr_recipient *r, enum fwr_floor floor, uint32_t value);
+
 /* One of the operations of r->config.host. */
 int fwr_device_host(struct fwr_recipient *r, int (*operation)(void *ctx));
 

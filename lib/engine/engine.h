@@ -249,7 +249,8 @@ enum fwr_phase {
     FWR_PHASE_RELEASE,
     FWR_PHASE_TRIAL,
     FWR_PHASE_CONFIRM_RECORD,
-    FWR_PHASE_CONFIRM_FLOORS,
+    FWR_PHASE_CONFIRM_FLOOR,
+    FWR_PHASE_CONFIRM_SEQUENCE,
     FWR_PHASE_CONFIRM_ENVELOPE,
     FWR_PHASE_CONFIRM_WAIVED,
     FWR_PHASE_CONFIRM_JOURNAL,
@@ -261,8 +262,8 @@ enum fwr_phase {
     FWR_PHASE_COUNT,
 };
 
-/* What is remembered over boots besides the journal. */
-struct fwr_floors {
+/* The floors of our slot as last read or raised. */
+struct fwr_floor_values {
     uint32_t security_version;
     uint32_t sequence;
 };
@@ -322,7 +323,11 @@ struct fwr_recipient {
     struct fwr_manifest manifest;
     uint8_t id[FWR_ID_SIZE];
     bool have_manifest;
-    struct fwr_floors floors;
+    struct fwr_floor_values floors;
+    struct fwr_floors_store floors_store; /* behind config.floors where that was NULL */
+    int floor_error;                      /* why a floor could not be raised in this run */
+    uint8_t floor_tries;
+    uint8_t confirmed_id[FWR_ID_SIZE]; /* with FWR_GUARD_UPDATE: of the image last confirmed */
 
     /* hashing and descent */
     struct fwr_hasher hasher;
@@ -348,7 +353,7 @@ struct fwr_recipient {
     uint16_t guard_changed; /* blocks of the guard unit that were wrong */
     uint8_t *lane_area;     /* lanes × unit_max bytes, also the buffer of hashing passes */
     uint32_t unit_max;
-    uint8_t *block; /* one block, for reading back */
+    uint8_t *block;         /* one block, for reading back */
     struct fwr_lane *lanes; /* config.lanes */
     uint8_t *lane_blocks;   /* lane_blocks_max of every lane */
     uint16_t lane_blocks_max;

@@ -10,37 +10,11 @@
 #include <openssl/evp.h>
 
 #include "device.h"
-#include "wire/crc32.h"
-#include "wire/cursor.h"
+#include "record.h"
 
 #define JOURNAL_FORMAT 1
-#define FLOORS_FORMAT  1
-#define FLOORS_SIZE    (1 + FWR_UUID_SIZE + 4 + 4 + 4)
 #define POLICY_FORMAT  1
 #define POLICY_SIZE    (1 + 4 + 4 + 1 + 4)
-
-int fwr_record_open(const uint8_t *bytes, size_t length, uint8_t format, struct fwr_reader *reader)
-{
-    struct fwr_reader tail;
-
-    if (length < 5)
-        return FWR_E_STORE_CORRUPT;
-    fwr_reader_init(&tail, bytes + length - 4, 4);
-    if (fwr_reader_u32(&tail) != fwr_crc32(0, bytes, length - 4))
-        return FWR_E_STORE_CORRUPT;
-    fwr_reader_init(reader, bytes, length - 4);
-    uint8_t found = fwr_reader_u8(reader);
-    if (found != format)
-        return found > format ? FWR_E_STORE_VERSION : FWR_E_STORE_CORRUPT;
-    return FWR_OK;
-}
-
-static int close_record(struct fwr_writer *writer)
-{
-    if (!writer->failed)
-        fwr_writer_u32(writer, fwr_crc32(0, writer->bytes, writer->length));
-    return fwr_writer_finish(writer);
-}
 
 static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, struct fwr_journal *j)
 {
@@ -109,7 +83,7 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
     fwr_writer_u16(&writer, j->count);
     for (uint16_t i = 0; i < j->count; i++)
         fwr_writer_u32(&writer, j->units[i]);
-    int length = close_record(&writer);
+    int length = fwr_record_close(&writer);
     if (length < 0)
         return length;
     int error = fwr_device_save(r, FWR_STORE_JOURNAL, bytes, (size_t)length);
@@ -160,43 +134,6 @@ static int load_record(struct fwr_recipient *r, enum fwr_store_kind kind, uint8_
     return fwr_record_open(bytes, length, format, reader);
 }
 
-int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors)
-{
-    uint8_t bytes[FLOORS_SIZE], component[FWR_UUID_SIZE];
-    struct fwr_reader reader;
-    int error = load_record(r, FWR_STORE_FLOORS, FLOORS_FORMAT, bytes, sizeof(bytes), &reader);
-
-    memset(floors, 0, sizeof(*floors));
-    if (error)
-        return error == FWR_E_NOT_FOUND ? FWR_OK : error;
-    fwr_reader_copy(&reader, component, sizeof(component));
-    uint32_t security_version = fwr_reader_u32(&reader);
-    uint32_t sequence = fwr_reader_u32(&reader);
-    if (!fwr_reader_complete(&reader))
-        return FWR_E_STORE_CORRUPT;
-    if (memcmp(component, r->config.board->component, sizeof(component)) != 0)
-        return FWR_OK; /* another part sat in this slot: its floors are not ours */
-    floors->security_version = security_version;
-    floors->sequence = sequence;
-    return FWR_OK;
-}
-
-int fwr_floors_write(struct fwr_recipient *r, const struct fwr_floors *floors)
-{
-    uint8_t bytes[FLOORS_SIZE];
-    struct fwr_writer writer;
-
-    fwr_writer_init(&writer, bytes, sizeof(bytes));
-    fwr_writer_u8(&writer, FLOORS_FORMAT);
-    fwr_writer_bytes(&writer, r->config.board->component, FWR_UUID_SIZE);
-    fwr_writer_u32(&writer, floors->security_version);
-    fwr_writer_u32(&writer, floors->sequence);
-    int length = close_record(&writer);
-    if (length < 0)
-        return length;
-    return fwr_device_save(r, FWR_STORE_FLOORS, bytes, (size_t)length);
-}
-
 int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy)
 {
     uint8_t bytes[POLICY_SIZE];
@@ -225,7 +162,7 @@ int fwr_policy_write(struct fwr_recipient *r, const struct fwr_policy_record *po
     fwr_writer_u32(&writer, policy->generation);
     fwr_writer_u32(&writer, policy->min_sequence);
     fwr_writer_u8(&writer, policy->media_refused);
-    int length = close_record(&writer);
+    int length = fwr_record_close(&writer);
     if (length < 0)
         return length;
     return fwr_device_save(r, FWR_STORE_POLICY, bytes, (size_t)length);

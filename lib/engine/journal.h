@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Journal: what a recovery writes down in the BMC's store, so that a power cut loses nothing,
- * and the floors and the policy that outlive it. It only encodes, decodes and checks; when to write
+ * and the policy that outlives it. It only encodes, decodes and checks; when to write
  * is the recipient's business.
  */
 #ifndef FWR_LIB_ENGINE_JOURNAL_H
@@ -10,12 +10,6 @@
 #include "engine.h"
 
 #define FWR_JOURNAL_MAX 640 /* bytes of one encoded record, or a little more */
-
-/* A record of any kind begins with a format version and ends with a CRC-32 over all before it.
- * FWR_OK with `reader` behind the version and before the CRC; FWR_E_STORE_CORRUPT;
- * FWR_E_STORE_VERSION when it is newer than `format`. */
-struct fwr_reader;
-int fwr_record_open(const uint8_t *bytes, size_t length, uint8_t format, struct fwr_reader *reader);
 
 /* Reads the journal of the configured slot into r->journal. FWR_OK, with type NONE when there
  * is none; FWR_E_STORE_CORRUPT; FWR_E_STORE_VERSION; or the store's error. */
@@ -31,11 +25,6 @@ int fwr_journal_remove(struct fwr_recipient *r);
 /* SHA-256 over the region map as the manifest encodes it: a journal of another map is not
  * ours to follow. FWR_OK or FWR_E_CRYPTO. */
 int fwr_journal_map_hash(const struct fwr_region_map *map, uint8_t hash[FWR_ID_SIZE]);
-
-/* Floors of the configured slot: zero when none are stored or when they belong to another
- * component. FWR_OK or the store's error. */
-int fwr_floors_read(struct fwr_recipient *r, struct fwr_floors *floors);
-int fwr_floors_write(struct fwr_recipient *r, const struct fwr_floors *floors);
 
 /* What Set Policy tightened: zero when nothing is stored. As above. */
 int fwr_policy_read(struct fwr_recipient *r, struct fwr_policy_record *policy);

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+fwr_sources += \
+	lib/engine/floors.c \
+	lib/engine/record.c lib/engine/record.h
 if DONOR
 fwr_sources += \
 	lib/engine/bucket.c lib/engine/bucket.h \

@@ -171,6 +171,10 @@ static int judge_envelope(struct fwr_recipient *r, const struct fwr_candidate *c
         error = fwr_scan_fits(r, m);
     if (!error && m->security_version < r->floors.security_version)
         error = FWR_E_BELOW_FLOOR;
+    /* Once confirmed, it would lock out every honest image between. */
+    if (!error && m->security_version > r->floors.security_version &&
+        m->security_version - r->floors.security_version > r->config.max_jump)
+        error = FWR_E_FLOOR_JUMP;
     return error;
 }
 
@@ -186,6 +190,7 @@ static bool about_the_image(int verdict)
     case FWR_E_GEOMETRY:
     case FWR_E_LOCAL_MAP:
     case FWR_E_BELOW_FLOOR:
+    case FWR_E_FLOOR_JUMP:
         return true;
     default:
         return false;

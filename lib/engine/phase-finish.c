@@ -14,6 +14,7 @@
 #include "transfer.h"
 #include "waive.h"
 
+#define FLOOR_TRIES  3
 #define VERIFIES_MAX 3 /* whole passes that may miss the root before the chip is blamed */
 
 int fwr_phase_verify(struct fwr_recipient *r, bool *progress)
@@ -95,7 +96,7 @@ int fwr_phase_release(struct fwr_recipient *r, bool *progress)
         return fwr_phase_enter(r, FWR_PHASE_FAILED);
     fwr_recipient_log(r, FWR_LOG_NOTICE, "host released");
     if (r->journal.type == FWR_JOURNAL_CONFIRMED)
-        return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOORS);
+        return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOOR);
     if (r->config.boot_proof_ms == 0)
         return fwr_phase_enter(r, FWR_PHASE_CONFIRM_RECORD);
     fwr_recipient_enter(r, FWR_PHASE_TRIAL);
@@ -110,22 +111,46 @@ int fwr_phase_confirm_record(struct fwr_recipient *r, bool *progress)
     *progress = true;
     if (error)
         return error;
-    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOORS);
+    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOOR);
 }
 
-int fwr_phase_confirm_floors(struct fwr_recipient *r, bool *progress)
+/* Raises a floor to what the image says. The boot is proven: a floor that cannot be raised is no
+ * reason to stop, but one to say so; in this life it counts as raised all the same. */
+static int raise_floor(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *known,
+                       uint32_t value, enum fwr_phase next)
 {
-    struct fwr_floors floors = r->floors;
+    int error = value > *known ? fwr_device_floor_raise(r, floor, value) : FWR_OK;
 
-    *progress = true;
-    if (r->manifest.security_version > floors.security_version)
-        floors.security_version = r->manifest.security_version;
-    floors.sequence = r->manifest.sequence;
-    int error = fwr_floors_write(r, &floors);
-    if (error)
+    if (error == FWR_PENDING)
         return error;
-    r->floors = floors;
-    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_ENVELOPE);
+    if (error && error != FWR_E_FLOOR_SPENT && ++r->floor_tries < FLOOR_TRIES)
+        return FWR_OK;
+    if (error) {
+        r->floor_error = error;
+        fwr_recipient_log(r, FWR_LOG_ERROR,
+                          "the %s floor stays below %u: %s (%s); older images are not kept out "
+                          "after a restart",
+                          floor == FWR_FLOOR_SEQUENCE ? "sequence" : "security version",
+                          (unsigned)value, fwr_error_text(error), fwr_error_name(error));
+    }
+    if (value > *known)
+        *known = value;
+    r->floor_tries = 0;
+    return fwr_phase_enter(r, next);
+}
+
+int fwr_phase_confirm_floor(struct fwr_recipient *r, bool *progress)
+{
+    *progress = true;
+    return raise_floor(r, FWR_FLOOR_SECURITY_VERSION, &r->floors.security_version,
+                       r->manifest.security_version, FWR_PHASE_CONFIRM_SEQUENCE);
+}
+
+int fwr_phase_confirm_sequence(struct fwr_recipient *r, bool *progress)
+{
+    *progress = true;
+    return raise_floor(r, FWR_FLOOR_SEQUENCE, &r->floors.sequence, r->manifest.sequence,
+                       FWR_PHASE_CONFIRM_ENVELOPE);
 }
 
 int fwr_phase_confirm_envelope(struct fwr_recipient *r, bool *progress)
@@ -135,6 +160,7 @@ int fwr_phase_confirm_envelope(struct fwr_recipient *r, bool *progress)
     *progress = true;
     if (error)
         return error;
+    memcpy(r->confirmed_id, r->id, FWR_ID_SIZE);
     return fwr_phase_enter(r, FWR_PHASE_CONFIRM_WAIVED);
 }
 
@@ -162,5 +188,8 @@ int fwr_phase_confirm_journal(struct fwr_recipient *r, bool *progress)
         (unsigned)r->status.blocks_copied, (unsigned)r->status.blocks_blank,
         (unsigned)r->status.bytes_received);
     r->resumed = false;
-    return fwr_phase_finish(r, FWR_OK);
+    fwr_phase_finish(r, FWR_OK);
+    r->reason = r->floor_error;
+    r->floor_error = FWR_OK;
+    return FWR_OK;
 }

@@ -144,7 +144,7 @@ static bool guard_wanted(const struct fwr_recipient *r)
 {
     if (r->guard_unit == FWR_NO_ADDRESS || r->healthy || r->config.guard == FWR_GUARD_NEVER)
         return false;
-    return r->config.guard == FWR_GUARD_ALWAYS || r->manifest.sequence != r->floors.sequence;
+    return r->config.guard == FWR_GUARD_ALWAYS || memcmp(r->id, r->confirmed_id, FWR_ID_SIZE) != 0;
 }
 
 /* The segments that the guard unit has blocks in. */

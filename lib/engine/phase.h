@@ -58,8 +58,9 @@ fwr_phase_handler fwr_phase_segment_hash, fwr_phase_segment_descent, fwr_phase_u
     fwr_phase_guard_load, fwr_phase_guard_write;
 /* phase-finish.c */
 fwr_phase_handler fwr_phase_verify, fwr_phase_commit, fwr_phase_give_bus, fwr_phase_trial_record,
-    fwr_phase_release, fwr_phase_confirm_record, fwr_phase_confirm_floors,
-    fwr_phase_confirm_envelope, fwr_phase_confirm_waived, fwr_phase_confirm_journal;
+    fwr_phase_release, fwr_phase_confirm_record, fwr_phase_confirm_floor,
+    fwr_phase_confirm_sequence, fwr_phase_confirm_envelope, fwr_phase_confirm_waived,
+    fwr_phase_confirm_journal;
 
 /* Where writing begins: the guard first where one is wanted. FWR_OK. */
 int fwr_phase_begin_writing(struct fwr_recipient *r);

@@ -8,6 +8,7 @@
 
 #include <openssl/crypto.h>
 
+#include "device.h"
 #include "journal.h"
 #include "negotiate.h"
 #include "phase.h"
@@ -81,16 +82,41 @@ static int resume(struct fwr_recipient *r)
     return FWR_OK;
 }
 
+static int load_floor(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *value)
+{
+    int error;
+
+    do
+        error = fwr_device_floor_read(r, floor, value);
+    while (error == FWR_PENDING);
+    return error;
+}
+
+/* Which image was confirmed last; not knowing it means that the guard is wanted. */
+static void load_confirmed(struct fwr_recipient *r)
+{
+    int error;
+
+    do
+        error = fwr_phase_load_envelope(r, FWR_STORE_ENVELOPE);
+    while (error == FWR_PENDING);
+    if (!error)
+        memcpy(r->confirmed_id, r->id, FWR_ID_SIZE);
+    r->have_manifest = false;
+}
+
 /* What outlives a boot. The store is waited for: until it has answered nothing can be said. */
 static int load_records(struct fwr_recipient *r)
 {
     int error;
 
-    do
-        error = fwr_floors_read(r, &r->floors);
-    while (error == FWR_PENDING);
+    error = load_floor(r, FWR_FLOOR_SECURITY_VERSION, &r->floors.security_version);
+    if (!error)
+        error = load_floor(r, FWR_FLOOR_SEQUENCE, &r->floors.sequence);
     if (error)
         return error;
+    if (r->config.guard == FWR_GUARD_UPDATE)
+        load_confirmed(r);
     do
         error = fwr_control_load_policy(r);
     while (error == FWR_PENDING);

@@ -41,6 +41,7 @@ void fwr_storage_defaults(struct fwr_recipient_config *c)
     c->backoff_ms = c->backoff_ms ? c->backoff_ms : 5000;
     c->rounds = c->rounds ? c->rounds : 5;
     c->log_size = c->log_size ? c->log_size : 4096;
+    c->max_jump = c->max_jump ? c->max_jump : FWR_FLOOR_JUMP_DEFAULT;
 }
 
 static bool usable(const struct fwr_recipient_config *c)
@@ -153,5 +154,9 @@ struct fwr_recipient *fwr_storage_build(void *storage, const struct fwr_recipien
     memset(storage, 0, fwr_recipient_storage(config));
     struct fwr_recipient *r = lay_out(&arena, config);
     r->config = *config;
+    if (!r->config.floors) {
+        fwr_floors_store_init(&r->floors_store, config->store);
+        r->config.floors = &r->floors_store.floors;
+    }
     return r;
 }

@@ -49,3 +49,5 @@ if TOOLS
 unit_tests += tests/unit/test_outbox
 endif
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c tools/outbox.c tools/outbox.h
+unit_tests += tests/unit/test_floors
+EXTRA_DIST += tests/unit/fake_floors.h

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Journal: its records, the floors' and the policy's: written and read back, cut short, with
- * every byte changed, from other slots, components and versions.
+ * Journal: its records and the policy's: written and read back, cut short, with every byte
+ * changed, from other slots and versions.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,16 +120,6 @@ static int read_journal(void)
     return error;
 }
 
-static int read_floors(void)
-{
-    struct fwr_floors floors = {7, 7};
-    int error = fwr_floors_read(&r, &floors);
-
-    if (error)
-        assert_int_equal(floors.security_version, 0);
-    return error;
-}
-
 static int read_policy(void)
 {
     struct fwr_policy_record policy = {7, 7, 7};
@@ -190,15 +180,6 @@ static void test_spoilt_journal(void **state)
     spoil(FWR_STORE_JOURNAL, read_journal);
 }
 
-static void test_spoilt_floors(void **state)
-{
-    const struct fwr_floors floors = {0xfffffffe, 9};
-
-    (void)state;
-    assert_int_equal(fwr_floors_write(&r, &floors), FWR_OK);
-    spoil(FWR_STORE_FLOORS, read_floors);
-}
-
 static void test_spoilt_policy(void **state)
 {
     const struct fwr_policy_record policy = {3, 0xfffffffe, 0x5a};
@@ -231,21 +212,6 @@ static void test_impossible_values(void **state)
     assert_int_equal(with_byte(112, 4), FWR_E_STORE_CORRUPT); /* units */
     assert_int_equal(with_byte(112, 6), FWR_E_STORE_CORRUPT);
     assert_int_equal(with_byte(113, 1), FWR_E_STORE_CORRUPT);
-}
-
-static void test_floors_of_another_component(void **state)
-{
-    struct fwr_floors floors = {5, 6};
-
-    (void)state;
-    assert_int_equal(fwr_floors_write(&r, &floors), FWR_OK);
-    assert_int_equal(fwr_floors_read(&r, &floors), FWR_OK);
-    assert_int_equal(floors.security_version, 5);
-    assert_int_equal(floors.sequence, 6);
-    board.component[3] ^= 1;
-    assert_int_equal(fwr_floors_read(&r, &floors), FWR_OK);
-    assert_int_equal(floors.security_version, 0);
-    assert_int_equal(floors.sequence, 0);
 }
 
 static void test_map_hash_knows_every_field(void **state)
@@ -300,10 +266,8 @@ int main(void)
         JOURNAL(test_round_trip_of_every_type_and_count),
         JOURNAL(test_no_journal),
         JOURNAL(test_spoilt_journal),
-        JOURNAL(test_spoilt_floors),
         JOURNAL(test_spoilt_policy),
         JOURNAL(test_impossible_values),
-        JOURNAL(test_floors_of_another_component),
         JOURNAL(test_map_hash_knows_every_field),
         JOURNAL(test_failed_write_changes_nothing),
     };
