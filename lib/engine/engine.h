@@ -196,6 +196,7 @@ enum fwr_journal_type {
 struct fwr_journal {
     uint8_t type;
     bool guarded; /* the guard unit is in the store and erased in the flash */
+    bool all;     /* an earlier journal was lost: any unit may have been in flight */
     uint32_t counter;
     uint32_t run;
     uint32_t unit_size;         /* of `units` */
@@ -286,6 +287,7 @@ struct fwr_recipient {
     bool aborting;      /* as soon as no operation is outstanding */
     bool writing;       /* the first erase of this run may have happened */
     bool resumed;       /* the journal of an earlier life is open */
+    bool all_owed;      /* that journal was lost: every unit is written again */
     bool guard_done;    /* nothing left to do for the guard before the first batch */
     bool gathered;      /* the time to wait for offers is over */
     bool healthy;       /* the pass found nothing wrong */

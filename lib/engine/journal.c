@@ -13,6 +13,8 @@
 #include "record.h"
 
 #define JOURNAL_FORMAT 1
+#define FLAG_GUARDED   1u
+#define FLAG_ALL       2u
 #define POLICY_FORMAT  1
 #define POLICY_SIZE    (1 + 4 + 4 + 1 + 4)
 
@@ -25,8 +27,9 @@ static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, str
         return error;
     j->type = fwr_reader_u8(&reader);
     uint8_t of_slot = fwr_reader_u8(&reader);
-    uint8_t guarded = fwr_reader_u8(&reader);
-    j->guarded = guarded == 1;
+    uint8_t flags = fwr_reader_u8(&reader);
+    j->guarded = (flags & FLAG_GUARDED) != 0;
+    j->all = (flags & FLAG_ALL) != 0;
     j->counter = fwr_reader_u32(&reader);
     j->run = fwr_reader_u32(&reader);
     j->unit_size = fwr_reader_u32(&reader);
@@ -38,7 +41,8 @@ static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, str
         return FWR_E_STORE_CORRUPT;
     for (uint16_t i = 0; i < j->count; i++)
         j->units[i] = fwr_reader_u32(&reader);
-    if (!fwr_reader_complete(&reader) || of_slot != slot || guarded > 1 || j->unit_size == 0 ||
+    if (!fwr_reader_complete(&reader) || of_slot != slot ||
+        (flags & ~(FLAG_GUARDED | FLAG_ALL)) != 0 || j->unit_size == 0 ||
         (j->unit_size & (j->unit_size - 1)) != 0 || j->type < FWR_JOURNAL_INTENT ||
         j->type > FWR_JOURNAL_CONFIRMED)
         return FWR_E_STORE_CORRUPT;
@@ -73,7 +77,7 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
     fwr_writer_u8(&writer, JOURNAL_FORMAT);
     fwr_writer_u8(&writer, (uint8_t)type);
     fwr_writer_u8(&writer, r->config.slot);
-    fwr_writer_u8(&writer, j->guarded);
+    fwr_writer_u8(&writer, (uint8_t)((j->guarded ? FLAG_GUARDED : 0) | (j->all ? FLAG_ALL : 0)));
     fwr_writer_u32(&writer, j->counter + 1);
     fwr_writer_u32(&writer, j->run);
     fwr_writer_u32(&writer, j->unit_size);

@@ -176,7 +176,7 @@ int fwr_phase_hash(struct fwr_recipient *r, bool *progress)
                       right ? "flash hashed: it is right" : "flash hashed: damage found");
     if (r->mode == FWR_START_CHECK)
         return fwr_phase_finish(r, right ? FWR_OK : FWR_E_ROOT);
-    r->healthy = right && r->redo_count == 0 && !r->guard_saved;
+    r->healthy = right && r->redo_count == 0 && !r->guard_saved && !r->all_owed;
     if (r->mode == FWR_START_DRY_RUN && right)
         return fwr_phase_finish(r, FWR_OK);
     return begin_top(r);
@@ -192,7 +192,7 @@ int fwr_phase_top(struct fwr_recipient *r, bool *progress)
     r->segments_wrong = 0;
     r->segments_done = 0;
     for (uint32_t s = 0; s < r->top_local.leaves; s++)
-        r->segments_wrong += r->top_marks[s];
+        r->segments_wrong += r->top_marks[s] || r->all_owed;
     if (r->mode == FWR_START_DRY_RUN)
         return fwr_phase_next_segment(r);
     return fwr_phase_begin_writing(r);

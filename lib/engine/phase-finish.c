@@ -44,13 +44,13 @@ int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
     memcpy(r->journal.id, r->id, FWR_ID_SIZE);
     r->journal.count = 0;
     r->journal.unit_size = r->unit_size;
-    r->journal.guarded = false;
+    r->journal.guarded = r->journal.all = false;
     error = fwr_journal_map_hash(&r->manifest.map, r->journal.map);
     if (!error)
         error = fwr_journal_write(r, FWR_JOURNAL_COMMIT);
     if (error)
         return error;
-    r->writing = false;
+    r->writing = r->all_owed = false;
     r->redo_count = 0;
     r->guard_saved = r->guard_done = false;
     fwr_transfer_end_all(r, 0);

@@ -34,7 +34,7 @@ static uint32_t next_segment(const struct fwr_recipient *r)
         }
     }
     for (uint32_t s = 0; s < r->top_local.leaves; s++)
-        if (r->top_marks[s] == 1)
+        if (r->top_marks[s] == 1 || (r->all_owed && r->top_marks[s] == 0))
             return s;
     return FWR_NO_ADDRESS;
 }
@@ -319,6 +319,7 @@ int fwr_phase_intent(struct fwr_recipient *r, bool *progress)
     j->run = r->run;
     j->unit_size = r->unit_size;
     j->guarded = r->guard_saved;
+    j->all = r->all_owed;
     memcpy(j->units, r->redo, r->redo_count * sizeof(r->redo[0]));
     j->count = r->redo_count;
     error = fwr_journal_write(r, r->redo_count > 0 ? FWR_JOURNAL_IN_FLIGHT : FWR_JOURNAL_INTENT);

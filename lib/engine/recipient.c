@@ -60,8 +60,11 @@ static int resume(struct fwr_recipient *r)
     r->started = r->now;
     r->run = j->run;
     if (error) {
-        fwr_recipient_log(r, FWR_LOG_ERROR, "the journal is damaged: repairing from the start");
+        fwr_recipient_log(r, FWR_LOG_ERROR,
+                          "the journal is damaged: repairing from the start, every unit again");
+        r->all_owed = true;
     } else {
+        r->all_owed = j->all;
         r->resumed = load_candidate(r) == FWR_OK;
         fwr_recipient_log(r, FWR_LOG_NOTICE, "resuming a recovery that was cut%s",
                           r->resumed ? "" : "; its envelope is damaged");

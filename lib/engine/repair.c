@@ -132,7 +132,8 @@ void fwr_repair_plan_segment(struct fwr_recipient *r)
         for (uint32_t i = 0; i < r->local.leaves; i++) {
             uint32_t address = fwr_manifest_leaf_address(&r->manifest, r->segment_first + i);
             bool is_owed = fwr_repair_owed(r, unit_of(r, address));
-            if (owed ? is_owed : !is_owed && r->marks[i])
+            bool wanted = r->marks[i] || (r->all_owed && unit_is_written(r, address));
+            if (owed ? is_owed : !is_owed && wanted)
                 fwr_repair_plan_unit(r, address);
         }
     }

@@ -25,7 +25,8 @@ int fwr_scan_step(struct fwr_recipient *r);
 void fwr_scan_segment_begin(struct fwr_recipient *r, uint32_t segment);
 int fwr_scan_segment_step(struct fwr_recipient *r);
 
-/* Looks for the next wrong block of a fill region from r->fill_cursor on: FWR_OK with
+/* Looks for the next wrong block of a fill region from r->fill_cursor on (in phase FILL with
+ * everything owed: the next block): FWR_OK with
  * `address` set, or FWR_NO_ADDRESS at the end; FWR_PENDING: call again. */
 int fwr_scan_fill_step(struct fwr_recipient *r, uint32_t *address);
 

@@ -14,7 +14,27 @@ tests_sim_test_push_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_figures_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 tests_sim_test_figures_LDADD = $(tests_sim_test_recovery_LDADD)
-tests_sim_test_powercut_LDADD = $(tests_sim_test_recovery_LDADD)
+
+# `make powercut`: every power cut of every scenario, some ten minutes. POWERCUT takes options,
+# for example POWERCUT="--quick" or POWERCUT="--scenario small".
+check_LTLIBRARIES += tests/sim/libpowercut.la
+tests_sim_libpowercut_la_SOURCES = tests/sim/powercut.h tests/sim/powercut-sweep.c \
+	tests/sim/powercut-scenarios.c tests/sim/disk.c tests/sim/disk.h
+tests_sim_libpowercut_la_LIBADD = tests/sim/libworld.la
+# The directory store's calls go to a disk in memory (disk.h). Some systems have names of their
+# own for those with large offsets.
+disk_ldflags = $(AM_LDFLAGS) -Wl,--wrap=openat,--wrap=openat64,--wrap=close,--wrap=pread \
+	-Wl,--wrap=pread64,--wrap=pwrite,--wrap=pwrite64,--wrap=fdatasync,--wrap=fsync \
+	-Wl,--wrap=renameat,--wrap=unlinkat
+check_PROGRAMS += tests/sim/powercut
+tests_sim_powercut_LDFLAGS = $(disk_ldflags)
+tests_sim_powercut_LDADD = tests/sim/libpowercut.la $(LDADD)
+tests_sim_test_powercut_LDFLAGS = $(disk_ldflags)
+tests_sim_test_powercut_LDADD = tests/sim/libpowercut.la $(LDADD)
+POWERCUT = --json powercut.json
+powercut: tests/sim/powercut
+	tests/sim/powercut $(POWERCUT)
+MOSTLYCLEANFILES += powercut.json
 tests_sim_test_refusals_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_geometry_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_waived_LDADD = $(tests_sim_test_recovery_LDADD)
@@ -60,4 +80,4 @@ tests_sim_test_threats_peer_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_flash_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif
-.PHONY: fleet
+.PHONY: fleet powercut
