@@ -4,6 +4,7 @@ with our module on loopback, spoken to with real ipmitool. Everything lives in o
 folder and ends with the laboratory: only processes that it started itself are stopped, by their
 pid. Tests in parallel do not meet: each has a loopback address of its own, made from its pid."""
 
+import mmap
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ BUILD = os.path.abspath(os.environ.get("builddir", "."))
 SOURCE = os.path.abspath(os.environ.get("srcdir", "."))
 MODULE = os.path.join(BUILD, ".libs", "fwrecover_sim.so")
 TOOL = os.path.join(BUILD, "fwrecover")
+WITNESS = os.path.join(BUILD, ".libs", "witness.so")
 IPMI_SIM = os.environ.get("IPMI_SIM") or "ipmi_sim"
 OVMF = "/usr/share/OVMF"
 
@@ -116,6 +118,67 @@ class Status:
     @property
     def name(self):
         return STATES[self.state] if self.state < len(STATES) else str(self.state)
+
+
+class Witness:
+    """The page shared with tests/e2e/witness.c in one process at a time: what it did, and where
+    it is to stop."""
+
+    FIELDS = ("count stop_at torn at_exit with_sendmsg keep_offset keep_length last foreign "
+              "trespass").split()
+    KINDS = "erase program sync record record-sync rename remove ask".split()
+
+    def __init__(self, folder, flash, image, keep=VARS_SIZE):
+        path = os.path.join(folder, "witness")
+        write(path, bytes(4096), 0o600)
+        with open(path, "r+b") as file:
+            self.page = mmap.mmap(file.fileno(), 4096)
+        self.environment = {
+            "LD_PRELOAD": f"{SANITIZED}:{WITNESS}" if SANITIZED else WITNESS,
+            "WITNESS_PAGE": path, "WITNESS_FLASH": flash, "WITNESS_IMAGE": image}
+        self.set("keep_length", keep)
+
+    def get(self, field):
+        return struct.unpack_from("<Q", self.page, 8 * self.FIELDS.index(field))[0]
+
+    def set(self, field, value):
+        struct.pack_into("<Q", self.page, 8 * self.FIELDS.index(field), value)
+
+    def reset(self, stop_at=0, torn=False):
+        """Everything counted is forgotten; the next process stops where it is told to."""
+        keep = self.get("keep_length")
+        self.page[:] = bytes(4096)
+        self.set("keep_length", keep)
+        self.set("stop_at", stop_at)
+        self.set("torn", torn)
+
+    @property
+    def kinds(self):
+        return dict(zip(self.KINDS, struct.unpack_from(f"<{len(self.KINDS)}Q", self.page,
+                                                       8 * len(self.FIELDS))))
+
+    @property
+    def last(self):
+        return self.KINDS[self.get("last")]
+
+    @property
+    def writes(self):
+        """Operations that changed the flash."""
+        return self.kinds["erase"] + self.kinds["program"]
+
+    def need_clean(self, who):
+        need(self.get("foreign") == 0, f"{who} wrote {self.get('foreign')} foreign bytes")
+        need(self.get("trespass") == 0,
+             f"{who} wrote {self.get('trespass')} bytes where nothing may be written")
+
+
+def has_stopped(process):
+    """Whether the process was stopped by its witness since we last asked; it must not end."""
+    state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    need(state is None or state.si_code == os.CLD_STOPPED, "a process ended that should not")
+    if state is not None:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG)
+    return state is not None
 
 
 class Bmc:
@@ -248,12 +311,17 @@ donor "{other.name}" {{
 
     # ---- IPMI ----
 
-    def ipmitool(self, *arguments, suite="3", level="ADMINISTRATOR", check=True):
-        run = subprocess.run(
+    def ipmitool_begin(self, *arguments, suite="3", level="ADMINISTRATOR"):
+        return subprocess.Popen(
             ["ipmitool", "-I", "lanplus", "-C", suite, "-H", self.lab.address, "-p",
              str(self.port), "-U", USER, "-E", "-L", level, *arguments],
-            env={**os.environ, "IPMI_PASSWORD": PASSWORD}, capture_output=True, text=True,
-            check=False)
+            env={**os.environ, "IPMI_PASSWORD": PASSWORD}, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def ipmitool(self, *arguments, check=True, **options):
+        begun = self.ipmitool_begin(*arguments, **options)
+        out, err = begun.communicate()
+        run = subprocess.CompletedProcess(begun.args, begun.returncode, out, err)
         if check:
             need(run.returncode == 0, f"{self.name}: ipmitool {' '.join(arguments)}: {run.stderr}")
         return run

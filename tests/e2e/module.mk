@@ -10,15 +10,27 @@ check_scripts += tests/e2e/tool_help tests/e2e/tool_image tests/e2e/tool_bmc tes
 endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media
-EXTRA_DIST += tests/e2e/lab.py tests/e2e/lanserv.supp
+EXTRA_DIST += tests/e2e/lab.py tests/e2e/kills.py tests/e2e/lanserv.supp
 if OPENIPMI
 if TOOLS
 check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
-	tests/e2e/sim_faults
+	tests/e2e/sim_faults tests/e2e/sim_kills
+
+# `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
+check_LTLIBRARIES += witness.la
+KILLS = --points 100 --others 10 --jobs 2 --json kills.json
+kills: all witness.la
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
+		$(srcdir)/tests/e2e/sim_kills $(KILLS)
+CLEANFILES += kills.json
 endif
 endif
+# Preloaded into other programs by tests; libtool builds such a thing only where it has a -rpath.
+witness_la_SOURCES = tests/e2e/witness.c
+witness_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags) -rpath /nowhere
+witness_la_LIBADD =
 if OPENIPMI
 if RECIPIENT
 check_PROGRAMS += tests/e2e/openipmi_recover
@@ -28,3 +40,4 @@ check_scripts += tests/e2e/openipmi_adapter
 EXTRA_DIST += tests/e2e/openipmi.supp
 endif
 endif
+.PHONY: kills
