@@ -3,7 +3,7 @@
 # the unit tests on other machines and the builds with parts left out.
 check_scripts += tests/build/headers tests/build/exports tests/build/installed
 EXTRA_DIST += tests/build/cross tests/build/variants tests/build/analyze \
-	tests/build/program.c .clang-tidy
+	tests/build/coverage tests/build/program.c .clang-tidy
 
 # A 32-bit and a big-endian machine under qemu-user; needs Debian and the network.
 check-cross:
@@ -20,4 +20,10 @@ analyze: all
 		-D_FILE_OFFSET_BITS=64 $(CRYPTO_CFLAGS) $(JSON_C_CFLAGS) $(CONFUSE_CFLAGS) \
 		$(OPENIPMI_CFLAGS)
 
-.PHONY: check-cross check-variants analyze
+# What the tests run through, in a copy with gcov's counters; COVERAGE takes options.
+COVERAGE =
+coverage:
+	$(PYTHON3) -B $(srcdir)/tests/build/coverage $(srcdir) coverage --json coverage.json $(COVERAGE)
+CLEANFILES += coverage.json
+
+.PHONY: check-cross check-variants analyze coverage
