@@ -39,14 +39,16 @@ static EVP_PKEY *parse_spki(const uint8_t *spki, size_t length)
 }
 
 /* libcrypto reads other encodings of a key, and bytes after it, than the one it writes. */
-static bool is_canonical(EVP_PKEY *pkey, const uint8_t *spki, size_t length)
+static int check_canonical(EVP_PKEY *pkey, const uint8_t *spki, size_t length)
 {
     unsigned char *written = NULL;
     int written_length = i2d_PUBKEY(pkey, &written);
     bool same = written_length == (int)length && memcmp(written, spki, length) == 0;
 
     OPENSSL_free(written);
-    return same;
+    if (written_length <= 0)
+        return FWR_E_CRYPTO;
+    return same ? FWR_OK : FWR_E_KEY;
 }
 
 int fwr_trust_key_init(struct fwr_trust_key *key, uint8_t group, const void *spki, size_t length)
@@ -57,7 +59,9 @@ int fwr_trust_key_init(struct fwr_trust_key *key, uint8_t group, const void *spk
     memset(key, 0, sizeof(*key));
     if (pkey == NULL)
         return FWR_E_KEY;
-    error = is_canonical(pkey, spki, length) ? fwr_key_classify(pkey, &key->algorithm) : FWR_E_KEY;
+    error = check_canonical(pkey, spki, length);
+    if (error == FWR_OK)
+        error = fwr_key_classify(pkey, &key->algorithm);
     EVP_PKEY_free(pkey);
     if (error != FWR_OK)
         return error;

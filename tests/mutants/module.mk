@@ -9,6 +9,6 @@ mutants:
 	CC='$(CC)' FLAGS='$(CFLAGS) $(CRYPTO_CFLAGS)' LIBS='$(CRYPTO_LIBS) $(CMOCKA_LIBS)' \
 	SOURCES='$(fwr_sources) $(fwr_file_sources) $(fwr_emulator_sources)' \
 	srcdir='$(srcdir)' builddir='$(builddir)' $(srcdir)/tests/mutants/run $(MUTANTS)
+endif
+endif
 .PHONY: mutants
-endif
-endif

@@ -51,3 +51,28 @@ endif
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c tools/outbox.c tools/outbox.h
 unit_tests += tests/unit/test_floors
 EXTRA_DIST += tests/unit/fake_floors.h
+
+# Every function of libcrypto that crypto_faults.c can make fail, or whose objects it counts.
+crypto_faults = tests/unit/crypto_faults.c tests/unit/crypto_faults.h
+crypto_faults_ldflags = $(AM_LDFLAGS) $(addprefix -Wl$(comma)--wrap=, $(wrapped))
+comma = ,
+wrapped = BIO_ctrl BIO_free BIO_new BIO_new_mem_buf BN_free BUF_MEM_free BUF_MEM_grow BUF_MEM_new \
+	CRYPTO_free EVP_CIPHER_CTX_free EVP_CIPHER_CTX_new EVP_CIPHER_CTX_set_padding \
+	EVP_CIPHER_fetch EVP_CIPHER_free EVP_CipherInit_ex2 EVP_CipherUpdate EVP_Digest \
+	EVP_DigestFinal_ex EVP_DigestInit_ex2 EVP_DigestSign EVP_DigestSignInit_ex \
+	EVP_DigestUpdate EVP_DigestVerify EVP_DigestVerifyInit_ex EVP_MAC_CTX_free EVP_MAC_CTX_new \
+	EVP_MAC_fetch EVP_MAC_final EVP_MAC_free EVP_MAC_init EVP_MAC_update EVP_MD_CTX_free \
+	EVP_MD_CTX_new EVP_MD_fetch EVP_MD_free EVP_PKEY_Q_keygen EVP_PKEY_free EVP_PKEY_get_bits \
+	EVP_PKEY_get_bn_param EVP_PKEY_get_group_name EVP_PKEY_get_octet_string_param \
+	EVP_PKEY_get_raw_public_key EVP_PKEY_get_utf8_string_param EVP_PKEY_set_utf8_string_param \
+	PEM_read_bio_PUBKEY PEM_read_bio_PrivateKey PEM_write_bio_PKCS8PrivateKey \
+	PEM_write_bio_PUBKEY d2i_PUBKEY i2d_PUBKEY
+unit_tests += tests/unit/test_image_crypto_faults
+tests_unit_test_image_crypto_faults_SOURCES = tests/unit/test_image_crypto_faults.c $(crypto_faults)
+tests_unit_test_image_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
+if DONOR
+unit_tests += tests/unit/test_rmcp_crypto_faults
+endif
+tests_unit_test_rmcp_crypto_faults_SOURCES = tests/unit/test_rmcp_crypto_faults.c \
+	tests/unit/rmcp_pair.h $(crypto_faults)
+tests_unit_test_rmcp_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)

@@ -148,12 +148,14 @@ static int draw_id(struct fwr_rmcp_responder *responder, uint32_t *id)
 
     do {
         error = fwr_rmcp_random_draw(&responder->random, bytes, sizeof(bytes));
+        if (error != FWR_OK)
+            return error;
         *id = fwr_rmcp_get32(bytes);
         taken = *id == 0 || fwr_rmcp_active_find(responder, *id) != NULL;
         for (uint8_t i = 0; i < responder->login_count; i++)
             taken = taken || responder->logins[i].rakp.managed == *id;
-    } while (error == FWR_OK && taken);
-    return error;
+    } while (taken);
+    return FWR_OK;
 }
 
 /* The log-in that a repeated Open Session belongs to. */
@@ -398,13 +400,15 @@ static int check_rakp3(struct fwr_rmcp_responder *responder, const struct fwr_rm
     const int error = fwr_rmcp_rakp3_code(&responder->mac, &login->rakp, expected);
 
     *code = FWR_RMCP_CODE_OK;
+    if (error != FWR_OK)
+        return error;
     if (rakp3->check_length != login->rakp.suite->digest_size ||
         CRYPTO_memcmp(expected, rakp3->check, rakp3->check_length) != 0)
         *code = FWR_RMCP_CODE_INTEGRITY_CHECK;
     else if (fwr_rmcp_active_free(responder) == NULL)
         *code = FWR_RMCP_CODE_RESOURCES;
     OPENSSL_cleanse(expected, sizeof(expected));
-    return error;
+    return FWR_OK;
 }
 
 int fwr_rmcp_login_rakp3(struct fwr_rmcp_responder *responder, struct fwr_rmcp_exchange *exchange)
