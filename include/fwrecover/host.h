@@ -20,8 +20,8 @@ enum fwr_host_power {
 };
 
 /* Operations return FWR_OK, FWR_PENDING (call again), or FWR_E_HOST_…. Each may be repeated:
- * holding a held host and releasing a free one are FWR_OK. After a BMC restart the engine may
- * call `hold` again before anything else. */
+ * holding a held host, releasing a free one and giving a bus that is not taken are FWR_OK. After
+ * a BMC restart the engine may call `hold`, or `give_bus` and `release`, before anything else. */
 struct fwr_host {
     size_t size; /* sizeof(struct fwr_host) */
     void *ctx;

@@ -69,6 +69,8 @@ int fwr_phase_give_bus(struct fwr_recipient *r, bool *progress)
     r->bus = false;
     if (r->phase == FWR_PHASE_FAIL_GIVE_BUS)
         return fwr_phase_enter(r, FWR_PHASE_FAIL_RELEASE);
+    if (r->journal.type >= FWR_JOURNAL_TRIAL) /* in an earlier life */
+        return fwr_phase_enter(r, FWR_PHASE_RELEASE);
     return fwr_phase_enter(r, FWR_PHASE_TRIAL_RECORD);
 }
 

@@ -33,12 +33,13 @@ static int load_candidate(struct fwr_recipient *r)
     return error;
 }
 
-/* The host was given the flash back, or was about to be: it is not held again. */
+/* The host was given the flash back, or was about to be: it is not held again. A later run that
+ * was cut before its first record may have taken both once more. */
 static void resume_released(struct fwr_recipient *r)
 {
-    r->held = true;
+    r->held = r->bus = true;
     if (r->resumed)
-        fwr_recipient_enter(r, FWR_PHASE_RELEASE);
+        fwr_recipient_enter(r, FWR_PHASE_GIVE_BUS);
     else
         fwr_recipient_fail(r, FWR_E_STORE_CORRUPT);
 }

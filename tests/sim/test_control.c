@@ -271,6 +271,29 @@ static void test_boot_that_is_not_proven(void **state)
     world_free(&w);
 }
 
+/* A later run holds the host again and is cut before it has written anything down. */
+static void test_cut_in_the_run_after_an_unproven_boot(void **state)
+{
+    (void)state;
+    begin(5);
+    w.config.boot_proof_ms = 5000;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(world_repair(&w), REASON(FWR_E_BOOT_PROOF));
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    while (!w.host.bus_taken)
+        assert_true(world_turn(&w));
+    world_cut(&w);
+    assert_int_equal(world_boot(&w), FWR_OK);
+    while (world_status(&w).state != FWR_STATE_TRIAL)
+        assert_true(world_turn(&w));
+    assert_int_equal(w.host.violations, 0);
+    assert_false(w.host.held);
+    fwr_recipient_boot_proven(w.recipient, w.now);
+    world_run(&w, HOUR_MS);
+    assert_repaired();
+    world_free(&w);
+}
+
 /* ---- push ---- */
 
 static void test_offer_during_a_pull(void **state)
@@ -490,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_no_check_while_the_host_is_held),
         cmocka_unit_test(test_bus_that_cannot_be_taken),
         cmocka_unit_test(test_boot_that_is_not_proven),
+        cmocka_unit_test(test_cut_in_the_run_after_an_unproven_boot),
         cmocka_unit_test(test_offer_during_a_pull),
         cmocka_unit_test(test_two_pushers),
         cmocka_unit_test(test_write_data_outside_what_is_wanted),
