@@ -9,7 +9,12 @@
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_trust
 if DONOR
-fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp
+fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp tests/fuzz/fuzz_responder
+endif
+if RECIPIENT
+if DONOR
+fuzz_targets += tests/fuzz/fuzz_recipient
+endif
 endif
 check_PROGRAMS += $(fuzz_targets)
 
@@ -31,6 +36,12 @@ tests_fuzz_fuzz_envelope_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_main)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_manifest_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_recipient_SOURCES = tests/fuzz/fuzz_recipient.c $(fuzz_main)
+tests_fuzz_fuzz_recipient_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_recipient_LDADD = tests/sim/libworld.la $(fuzz_ldadd)
+tests_fuzz_fuzz_responder_SOURCES = tests/fuzz/fuzz_responder.c tests/fuzz/rmcp_hostile.h $(fuzz_main)
+tests_fuzz_fuzz_responder_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_responder_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_rmcp_SOURCES = tests/fuzz/fuzz_rmcp.c $(fuzz_main)
 tests_fuzz_fuzz_rmcp_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_rmcp_LDADD = $(fuzz_ldadd)
