@@ -71,27 +71,33 @@ static bool refuse(struct sim_bmc *bmc, const char *what, const char *where, int
 
 /* ---- trust and provisioning ---- */
 
+/* The set in the store; where there is none that could be used, the configured one. */
 static int load_trust(struct sim_bmc *bmc)
 {
-    uint8_t bytes[FWR_TRUST_MAX];
-    struct fwr_store *store = &bmc->store.store;
-    size_t length = 0;
-    int error = store->read(store->ctx, FWR_STORE_TRUST, 0, bytes, sizeof(bytes), &length);
+    struct fwr_keyring_config config = {.size = sizeof(config),
+                                        .platform = &bmc->platform,
+                                        .store = &bmc->store.store,
+                                        .max_jump = bmc->config.max_jump,
+                                        .storage_size = 2 * FWR_ENVELOPE_MAX};
+    int error;
 
-    if (error == FWR_OK)
-        return fwr_trust_decode(bytes, length, &bmc->trust_set);
-    if (error != FWR_E_NOT_FOUND)
-        return error;
-    if (bmc->config.trust == NULL)
-        return FWR_E_UNPROVISIONED;
-    error = sim_file_read(bmc->config.trust, false, bytes, sizeof(bytes), &length);
-    if (error == FWR_OK)
-        error = fwr_trust_decode(bytes, length, &bmc->trust_set);
-    if (error == FWR_OK)
-        error = store->write(store->ctx, FWR_STORE_TRUST, 0, bytes, length);
-    if (error == FWR_OK)
-        sim_bmc_log(bmc, "provisioned: trust set, generation %u, from %s",
-                    (unsigned)bmc->trust_set.generation, bmc->config.trust);
+    config.storage = bmc->keyring_storage = malloc(config.storage_size);
+    if (bmc->keyring_storage == NULL)
+        return FWR_E_MEMORY;
+    error = fwr_keyring_init(&bmc->keyring, &config);
+    if ((error == FWR_E_UNPROVISIONED || error == FWR_E_STORE_CORRUPT) &&
+        bmc->config.trust != NULL) {
+        bmc->provisioned = malloc(FWR_TRUST_MAX);
+        if (bmc->provisioned == NULL)
+            return FWR_E_MEMORY;
+        error = sim_file_read(bmc->config.trust, false, bmc->provisioned, FWR_TRUST_MAX,
+                              &config.provisioned_length);
+        config.provisioned = bmc->provisioned;
+        if (error == FWR_OK)
+            error = fwr_keyring_init(&bmc->keyring, &config);
+    }
+    bmc->trust = fwr_keyring_trust(&bmc->keyring);
+    bmc->generation = bmc->trust != NULL ? bmc->trust->generation : 0;
     return error;
 }
 
@@ -137,11 +143,9 @@ static bool open_store(struct sim_bmc *bmc)
     if (error != FWR_OK)
         return refuse(bmc, "store", path, error);
     error = load_trust(bmc);
-    if (error == FWR_OK)
-        bmc->trust = &bmc->trust_set;
-    else if (error == FWR_E_UNPROVISIONED)
+    if (error == FWR_E_UNPROVISIONED)
         sim_bmc_log(bmc, "unprovisioned: no trust set in %s, nothing can be believed yet", path);
-    else
+    else if (error != FWR_OK)
         return refuse(bmc, "trust set", bmc->config.trust != NULL ? bmc->config.trust : path,
                       error);
     if (bmc->config.installed != NULL && bmc->trust != NULL) {
@@ -248,6 +252,7 @@ static bool build_recipient(struct sim_bmc *bmc)
         .start_jitter_ms = config->start_jitter_ms,
         .boot_proof_ms = config->boot_proof_ms,
         .log_size = config->log_size,
+        .max_jump = config->max_jump,
     };
     size = fwr_recipient_storage(&bmc->recipient_config);
     bmc->recipient_storage = calloc(1, size > 0 ? size : 1);
@@ -328,6 +333,7 @@ static bool build_roles(struct sim_bmc *bmc)
         .max_reply = FWR_LANSERV_REPLY_RMCPP,
         .window = FWR_RMCP_WINDOW_MAX,
         .allow_sessionless = config->allow_lan15 || config->allow_ipmb,
+        .keyring = &bmc->keyring,
     };
     if (config->recipient && !build_recipient(bmc))
         return false;
@@ -391,6 +397,8 @@ void sim_bmc_end(struct sim_bmc *bmc)
     bmc->donor = NULL;
     free(bmc->recipient_storage);
     free(bmc->donor_storage);
+    free(bmc->keyring_storage);
+    free(bmc->provisioned);
     fwr_flash_file_close(&bmc->flash);
     fwr_store_dir_close(&bmc->store);
     sim_config_free(&bmc->config);

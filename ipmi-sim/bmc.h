@@ -10,6 +10,7 @@
 
 #include <fwrecover/donor.h>
 #include <fwrecover/flash-file.h>
+#include <fwrecover/keyring.h>
 #include <fwrecover/oem.h>
 #include <fwrecover/policy.h>
 #include <fwrecover/recipient.h>
@@ -31,8 +32,11 @@ struct sim_bmc {
     /* What the engines stand on. */
     struct fwr_flash_file flash;
     struct fwr_store_dir store;
-    struct fwr_trust trust_set;
-    const struct fwr_trust *trust; /* NULL: unprovisioned */
+    struct fwr_keyring keyring;
+    uint8_t *keyring_storage;
+    uint8_t *provisioned;          /* the configured trust set, where the store had none */
+    const struct fwr_trust *trust; /* the keyring's; NULL: unprovisioned */
+    uint32_t generation;           /* of the set under which the donor verified its images */
     struct fwr_region_map map;     /* the board's own, where ranges are configured */
     struct sim_host host;
     struct fwr_policy policy;

@@ -85,6 +85,7 @@ static cfg_opt_t recovery_options[] = {
     CFG_INT("start_jitter_ms", 0, CFGF_NONE),
     CFG_INT("boot_proof", 0, CFGF_NONE),
     CFG_INT("log_size", 16384, CFGF_NONE),
+    CFG_INT("max_jump", 64, CFGF_NONE),
     CFG_END(),
 };
 
@@ -159,6 +160,7 @@ static const struct number_rule {
     {"recovery|start_jitter_ms", 0, 3600000, false},
     {"recovery|boot_proof", 0, TIME_MAX_S, false},
     {"recovery|log_size", 1024, 1 << 20, false},
+    {"recovery|max_jump", 1, INT32_MAX, false},
     {"policy|min_sequence", 0, INT32_MAX, false},
     {"policy|pinned_sequence", 0, INT32_MAX, false},
     {"serve|transfers", 1, FWR_DONOR_TRANSFERS_MAX, false},
@@ -540,6 +542,7 @@ static void take_recovery(struct sim_config *config, cfg_t *cfg)
     config->start_jitter_ms = (uint32_t)cfg_getint(recovery, "start_jitter_ms");
     config->boot_proof_ms = (uint32_t)cfg_getint(recovery, "boot_proof") * 1000;
     config->log_size = (uint32_t)cfg_getint(recovery, "log_size");
+    config->max_jump = (uint32_t)cfg_getint(recovery, "max_jump");
     config->rules.min_sequence = (uint32_t)cfg_getint(policy, "min_sequence");
     config->rules.pinned = cfg_getint(policy, "pinned_sequence") >= 0;
     if (config->rules.pinned)

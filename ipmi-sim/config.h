@@ -74,6 +74,7 @@ struct sim_config {
     uint32_t start_jitter_ms;
     uint32_t boot_proof_ms;
     uint32_t log_size;
+    uint32_t max_jump;
     struct fwr_policy_rules rules;
 
     uint8_t transfers;

@@ -192,11 +192,27 @@ static void open_roads(struct sim_bmc *bmc)
     bmc->asking = asking;
 }
 
+/* A new trust set counts at once: the donor asks itself again what it may give. */
+static bool step_keyring(struct sim_bmc *bmc)
+{
+    bool quiet = bmc->recipient == NULL || fwr_recipient_quiet(bmc->recipient);
+    bool busy = fwr_keyring_step(&bmc->keyring, quiet) == FWR_PENDING;
+
+    if (bmc->trust != NULL && bmc->trust->generation != bmc->generation) {
+        bmc->generation = bmc->trust->generation;
+        if (bmc->donor != NULL)
+            fwr_donor_reverify(bmc->donor, FWR_DONOR_IMAGES_MAX);
+    }
+    return busy;
+}
+
 /* One step of each engine; true while one of them has more to do. */
 static bool step(struct sim_bmc *bmc, uint64_t now)
 {
-    bool busy = false;
+    bool busy = step_keyring(bmc);
 
+    if (fwr_keyring_busy(&bmc->keyring))
+        return true; /* the store is the keyring's until it answers */
     if (bmc->donor != NULL) {
         if (fwr_donor_next_timeout(bmc->donor) <= now)
             fwr_donor_timeout(bmc->donor, now);

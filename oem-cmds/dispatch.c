@@ -61,7 +61,8 @@ static int request_serve(const struct fwr_oem_request *request, uint8_t code)
     if (row == NULL || row->handler == NULL)
         return FWR_E_UNKNOWN_COMMAND;
     /* Get Capabilities and Get Status are answered even where no engine is. */
-    if (row->roles != (FWR_ROLE_DONOR | FWR_ROLE_RECIPIENT) && !(row->roles & fwr_oem_roles(oem)))
+    if (row->roles != (FWR_ROLE_DONOR | FWR_ROLE_RECIPIENT) && !(row->roles & fwr_oem_roles(oem)) &&
+        !(row->keyring && oem->keyring != NULL))
         return FWR_E_UNSUPPORTED;
     if (!caller_may(oem, request->caller, row))
         return FWR_E_PRIVILEGE;

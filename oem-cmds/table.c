@@ -81,9 +81,61 @@ static int ask_transfer(const struct fwr_oem_request *r)
     return FWR_E_UNKNOWN_TRANSFER;
 }
 #else
-#define ask_slot     NULL
-#define ask_transfer NULL
+static int ask_slot(const struct fwr_oem_request *r)
+{
+    (void)r;
+    return FWR_E_UNSUPPORTED;
+}
+
+static int ask_transfer(const struct fwr_oem_request *r)
+{
+    (void)r;
+    return FWR_E_UNKNOWN_TRANSFER;
+}
 #endif
+
+static int ask_keyring(const struct fwr_oem_request *r)
+{
+    return fwr_keyring_request(r->oem->keyring, r->now, r->caller, r->command, r->data, r->length,
+                               r->reply, r->capacity);
+}
+
+/* What a slot's recipient answers, where there is that role; a peer without has no such command. */
+static int ask_recipient_role(const struct fwr_oem_request *r)
+{
+    return fwr_oem_roles(r->oem) & FWR_ROLE_RECIPIENT ? ask_slot(r) : FWR_E_UNSUPPORTED;
+}
+
+/* A trust set is the keyring's; its kind is the last byte. */
+static int offer(const struct fwr_oem_request *r)
+{
+    if (r->oem->keyring != NULL && r->data[r->length - 1] == FWR_OFFER_TRUST)
+        return ask_keyring(r);
+    return ask_recipient_role(r);
+}
+
+static int read_page(const struct fwr_oem_request *r)
+{
+    if (r->oem->keyring != NULL && r->data[2] == FWR_PAGE_TRUST)
+        return r->data[1] == 0 ? ask_keyring(r) : FWR_E_UNKNOWN_SLOT;
+    return ask_recipient_role(r);
+}
+
+/* A push of an image or of a trust set: the transfer says of which. */
+static int push(const struct fwr_oem_request *r)
+{
+    int length = r->oem->keyring != NULL ? ask_keyring(r) : FWR_E_UNKNOWN_TRANSFER;
+
+    return length == FWR_E_UNKNOWN_TRANSFER ? ask_transfer(r) : length;
+}
+
+/* The store is not asked two things at once. */
+static int set_policy(const struct fwr_oem_request *r)
+{
+    if (r->oem->keyring != NULL && fwr_keyring_busy(r->oem->keyring))
+        return FWR_E_BUSY;
+    return ask_slot(r);
+}
 
 static int get_status(const struct fwr_oem_request *r)
 {
@@ -106,8 +158,10 @@ static int get_status(const struct fwr_oem_request *r)
  * is the same from all. */
 static int end_transfer(const struct fwr_oem_request *r)
 {
-    int length = FWR_E_UNKNOWN_COMMAND;
+    int length = r->oem->keyring != NULL ? ask_keyring(r) : FWR_E_UNKNOWN_COMMAND;
 
+    if (length >= 0)
+        return length;
 #if FWR_DONOR
     if (r->oem->donor != NULL)
         length = ask_donor(r);
@@ -130,22 +184,22 @@ static int end_transfer(const struct fwr_oem_request *r)
 
 /* doc/WIRE.md section 5. */
 static const struct fwr_oem_command commands[FWR_CMD_COUNT] = {
-    [FWR_CMD_GET_CAPABILITIES] = {BOTH, USER, 1, 1, get_capabilities},
-    [FWR_CMD_REQUEST_IMAGE] = {GIVES, USER, 14, 14, ask_donor},
-    [FWR_CMD_READ_MANIFEST] = {GIVES, USER, 15, 15, ask_donor},
-    [FWR_CMD_ACCEPT_OFFER] = {GIVES, USER, 14, 14, ask_donor},
-    [FWR_CMD_READ_TREE] = {GIVES, USER, 14, 14, ask_donor},
-    [FWR_CMD_READ_BLOCKS] = {GIVES, USER, 14, 14, ask_donor},
-    [FWR_CMD_END_TRANSFER] = {BOTH, USER, 6, 6, end_transfer},
-    [FWR_CMD_OFFER] = {TAKES, ADMIN, 15, 15, ask_slot},
-    [FWR_CMD_GET_WANTED] = {TAKES, ADMIN, 7, 7, ask_transfer},
-    [FWR_CMD_WRITE_DATA] = {TAKES, ADMIN, 11, UINT16_MAX, ask_transfer},
-    [FWR_CMD_BLOCK_DATA] = {NOBODY, USER, 0, 0, NULL},
-    [FWR_CMD_START] = {TAKES, ADMIN, 7, 7, ask_slot},
-    [FWR_CMD_ABORT] = {TAKES, ADMIN, 7, 7, ask_slot},
-    [FWR_CMD_GET_STATUS] = {BOTH, USER, 2, 2, get_status},
-    [FWR_CMD_SET_POLICY] = {TAKES, ADMIN, 8, 15, ask_slot},
-    [FWR_CMD_READ_PAGE] = {TAKES, USER, 10, 10, ask_slot},
+    [FWR_CMD_GET_CAPABILITIES] = {BOTH, USER, 1, 1, get_capabilities, false},
+    [FWR_CMD_REQUEST_IMAGE] = {GIVES, USER, 14, 14, ask_donor, false},
+    [FWR_CMD_READ_MANIFEST] = {GIVES, USER, 15, 15, ask_donor, false},
+    [FWR_CMD_ACCEPT_OFFER] = {GIVES, USER, 14, 14, ask_donor, false},
+    [FWR_CMD_READ_TREE] = {GIVES, USER, 14, 14, ask_donor, false},
+    [FWR_CMD_READ_BLOCKS] = {GIVES, USER, 14, 14, ask_donor, false},
+    [FWR_CMD_END_TRANSFER] = {BOTH, USER, 6, 6, end_transfer, false},
+    [FWR_CMD_OFFER] = {TAKES, ADMIN, 15, 15, offer, true},
+    [FWR_CMD_GET_WANTED] = {TAKES, ADMIN, 7, 7, push, true},
+    [FWR_CMD_WRITE_DATA] = {TAKES, ADMIN, 11, UINT16_MAX, push, true},
+    [FWR_CMD_BLOCK_DATA] = {NOBODY, USER, 0, 0, NULL, false},
+    [FWR_CMD_START] = {TAKES, ADMIN, 7, 7, ask_slot, false},
+    [FWR_CMD_ABORT] = {TAKES, ADMIN, 7, 7, ask_slot, false},
+    [FWR_CMD_GET_STATUS] = {BOTH, USER, 2, 2, get_status, false},
+    [FWR_CMD_SET_POLICY] = {TAKES, ADMIN, 8, 15, set_policy, false},
+    [FWR_CMD_READ_PAGE] = {TAKES, USER, 10, 10, read_page, true},
 };
 
 const struct fwr_oem_command *fwr_oem_command_find(uint8_t command)

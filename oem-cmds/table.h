@@ -6,6 +6,7 @@
 #ifndef FWR_OEM_CMDS_TABLE_H
 #define FWR_OEM_CMDS_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct fwr_oem_command {
     uint16_t shortest; /* request bytes */
     uint16_t longest;  /* UINT16_MAX = what the road carries */
     int (*handler)(const struct fwr_oem_request *request);
+    bool keyring; /* answered by a keyring too */
 };
 
 /* The row of a command (enum fwr_command); NULL outside the block. */

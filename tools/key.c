@@ -22,9 +22,9 @@ static const struct {
     const char *name;
     uint8_t algorithm;
 } algorithms[] = {
-    {"ed25519", FWR_KEY_ED25519},
-    {"ecdsa-p384", FWR_KEY_ECDSA_P384},
-    {"rsa-pss", FWR_KEY_RSA_PSS},
+    {"ed25519", FWR_KEY_ED25519},     {"ecdsa-p384", FWR_KEY_ECDSA_P384},
+    {"rsa-pss", FWR_KEY_RSA_PSS},     {"ml-dsa-44", FWR_KEY_ML_DSA_44},
+    {"ml-dsa-65", FWR_KEY_ML_DSA_65}, {"ml-dsa-87", FWR_KEY_ML_DSA_87},
 };
 #define ALGORITHM_COUNT (sizeof(algorithms) / sizeof(algorithms[0]))
 

@@ -70,7 +70,7 @@ enum fwr_object {
     FWR_OBJECT_MANIFEST = 0, /* the envelope */
     FWR_OBJECT_TREE = 1,     /* levels from root to leaves, offset in bytes */
     FWR_OBJECT_BLOCKS = 2,   /* offset is a chip address */
-    FWR_OBJECT_TRUST = 3,    /* reserved */
+    FWR_OBJECT_TRUST = 3,    /* envelope of a trust set */
     FWR_OBJECT_PEERS = 4,    /* reserved */
 };
 
@@ -183,12 +183,16 @@ enum fwr_offer_result {
     FWR_OFFER_NOT_WANTED = 1, /* healthy, or already served */
     FWR_OFFER_BUSY = 2,
 };
+enum fwr_offer_kind {
+    FWR_OFFER_IMAGE = 0,
+    FWR_OFFER_TRUST = 1, /* the next trust set; `tag` of its id, `sequence` its generation */
+};
 struct fwr_offer_request {
     uint8_t cookie;
     uint8_t slot;
     uint8_t tag[FWR_TAG_SIZE];
     uint32_t sequence;
-    uint8_t flags; /* zero */
+    uint8_t kind; /* enum fwr_offer_kind */
 };
 struct fwr_offer_reply {
     uint8_t cookie;
@@ -320,6 +324,7 @@ enum fwr_page {
     FWR_PAGE_POLICY = 1,
     FWR_PAGE_STATUS = 2, /* struct fwr_status_page */
     FWR_PAGE_PEERS = 3,
+    FWR_PAGE_TRUST = 4, /* struct fwr_trust_page, and the set in force behind it; slot 0 */
 };
 struct fwr_read_page_request {
     uint8_t cookie;
@@ -369,7 +374,7 @@ struct fwr_policy_page {
     uint8_t media;           /* bit n: enum fwr_medium value n may be used */
     uint32_t generation;     /* of Set Policy, 0 = never set */
     uint32_t security_floor; /* lower security versions are refused */
-    uint32_t sequence_floor; /* last confirmed sequence */
+    uint32_t sequence_floor; /* highest sequence ever confirmed */
 };
 #define FWR_POLICY_PAGE_SIZE 17
 
@@ -393,6 +398,21 @@ struct fwr_peer_entry {
     uint8_t tag[FWR_TAG_SIZE]; /* what it offered last; zero = nothing */
 };
 #define FWR_PEER_ENTRY_SIZE 12
+
+/* The head of the trust page. */
+enum fwr_trust_state {
+    FWR_TRUST_NONE = 0, /* unprovisioned */
+    FWR_TRUST_IN_FORCE = 1,
+    FWR_TRUST_WAITING = 2, /* one is in force, the next is verified and waits for a run's end */
+};
+struct fwr_trust_page {
+    uint8_t state;       /* enum fwr_trust_state */
+    uint8_t reason;      /* why the last set that was offered was refused, 0 = it was not */
+    uint32_t generation; /* in force */
+    uint32_t floor;      /* lower generations are refused */
+    uint32_t length;     /* of the set in force, which follows */
+};
+#define FWR_TRUST_PAGE_SIZE 16
 
 /* Encoders and decoders. The ones named after a command serve that command; `data`, `read`,
  * `empty` and `result` serve every command of that shape. Each pair has one table in
@@ -430,6 +450,7 @@ FWR_CODEC_PAIR(status_page, status_page);
 FWR_CODEC_PAIR(policy_page, policy_page);
 FWR_CODEC_PAIR(peers_page, peers_page);
 FWR_CODEC_PAIR(peer_entry, peer_entry);
+FWR_CODEC_PAIR(trust_page, trust_page);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <fwrecover/donor.h>
+#include <fwrecover/keyring.h>
 #include <fwrecover/link.h>
 #include <fwrecover/recipient.h>
 
@@ -28,7 +29,8 @@ struct fwr_oem {
     uint16_t max_request; /* what Get Capabilities says: data bytes after the IANA number */
     uint16_t max_reply;
     uint8_t window;
-    uint8_t allow_sessionless; /* accept FWR_SECURITY_NONE: only where configuration names it */
+    uint8_t allow_sessionless;   /* accept FWR_SECURITY_NONE: only where configuration names it */
+    struct fwr_keyring *keyring; /* NULL: the trust set is changed by local means only */
 };
 
 /* Smallest reply buffer for fwr_oem_handle besides the reply data: completion code and IANA. */

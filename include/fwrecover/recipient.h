@@ -158,6 +158,11 @@ void fwr_recipient_timeout(struct fwr_recipient *recipient, uint64_t now);
 /* Where things stand: never blocks, any time. */
 void fwr_recipient_status(const struct fwr_recipient *recipient, struct fwr_status_page *status);
 
+/* Whether the trust set may change now: nothing goes on that rests on a signature verified under
+ * the present one. So at rest, and in the pauses between fruitless rounds: a BMC that finds nothing
+ * it trusts has to be able to learn new keys. */
+bool fwr_recipient_quiet(const struct fwr_recipient *recipient);
+
 #ifdef __cplusplus
 }
 #endif

@@ -26,11 +26,12 @@ struct fwr_signer {
 };
 
 /* Makes a new key (RSA with 3072 bits, which takes a second or so). FWR_OK; FWR_E_ALGORITHM;
- * FWR_E_CRYPTO. */
+ * FWR_E_NO_ML_DSA; FWR_E_CRYPTO. */
 int fwr_signer_generate(struct fwr_signer *signer, uint8_t algorithm);
 
 /* Reads an unencrypted private key from PEM. FWR_OK; FWR_E_KEY (no such key, or too weak);
- * FWR_E_ALGORITHM (a key of a kind that no BMC would accept); FWR_E_CRYPTO. */
+ * FWR_E_ALGORITHM (a key of a kind that no BMC would accept); FWR_E_NO_ML_DSA (this libcrypto
+ * cannot read it); FWR_E_CRYPTO. */
 int fwr_signer_load(struct fwr_signer *signer, const void *pem, size_t length);
 
 /* Wipes and releases the key; may be called twice. */
@@ -53,8 +54,8 @@ int fwr_signer_sign(const struct fwr_signer *signer, const char *prefix, const v
 
 /* Public keys from and to PEM (SubjectPublicKeyInfo, "PUBLIC KEY"). Other
  * encodings of an EC key are brought to the canonical one, from which its id follows. FWR_OK,
- * FWR_E_KEY, FWR_E_ALGORITHM, FWR_E_CRYPTO; and the length, FWR_E_NO_SPACE, FWR_E_KEY,
- * FWR_E_CRYPTO. */
+ * FWR_E_KEY, FWR_E_ALGORITHM, FWR_E_NO_ML_DSA, FWR_E_CRYPTO; and the length, FWR_E_NO_SPACE,
+ * FWR_E_KEY, FWR_E_CRYPTO. */
 int fwr_trust_key_load(struct fwr_trust_key *key, uint8_t group, const void *pem, size_t length);
 int fwr_trust_key_pem(const struct fwr_trust_key *key, void *buffer, size_t capacity);
 

@@ -233,6 +233,8 @@ static int on_offer(struct fwr_recipient *r, const struct fwr_caller *caller, co
     struct fwr_donor_peer *p = &r->peers[fwr_push_peer(r)];
     int error = fwr_offer_request_decode(data, length, &request);
 
+    if (!error && request.kind != FWR_OFFER_IMAGE)
+        error = FWR_E_MALFORMED; /* no keyring has taken it */
     if (error)
         return error;
     out.cookie = request.cookie;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 fwr_sources += \
 	lib/engine/floors.c \
+	lib/engine/keyring.c lib/engine/keyring.h lib/engine/keyring-push.c \
 	lib/engine/record.c lib/engine/record.h
 if DONOR
 fwr_sources += \

@@ -259,6 +259,12 @@ void fwr_recipient_boot_proven(struct fwr_recipient *r, uint64_t now)
     fwr_recipient_enter(r, FWR_PHASE_CONFIRM_RECORD);
 }
 
+bool fwr_recipient_quiet(const struct fwr_recipient *r)
+{
+    return (fwr_at_rest(r) || r->phase == FWR_PHASE_BACKOFF) && !r->outstanding &&
+           !r->policy_saving;
+}
+
 /* ---- messages and time ---- */
 
 bool fwr_recipient_next_send(struct fwr_recipient *r, uint64_t now, struct fwr_outgoing *message)

@@ -12,6 +12,7 @@
 #include <fwrecover/error.h>
 #include <fwrecover/trust.h>
 
+#include "image/key.h"
 #include "image/tlv.h"
 
 enum tag {
@@ -299,14 +300,7 @@ int fwr_manifest_encode(const struct fwr_manifest *manifest, void *buffer, size_
 
 int fwr_manifest_id(const void *bytes, size_t length, uint8_t id[FWR_ID_SIZE])
 {
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    int ok = digest != NULL && EVP_DigestInit_ex2(digest, EVP_sha256(), NULL) == 1 &&
-             EVP_DigestUpdate(digest, FWR_PREFIX_MANIFEST, strlen(FWR_PREFIX_MANIFEST)) == 1 &&
-             EVP_DigestUpdate(digest, bytes, length) == 1 &&
-             EVP_DigestFinal_ex(digest, id, NULL) == 1;
-
-    EVP_MD_CTX_free(digest);
-    return ok ? FWR_OK : FWR_E_CRYPTO;
+    return fwr_key_payload_id(FWR_PREFIX_MANIFEST, bytes, length, id);
 }
 
 uint32_t fwr_manifest_leaf_count(const struct fwr_manifest *manifest)

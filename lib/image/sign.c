@@ -83,7 +83,11 @@ int fwr_signer_generate(struct fwr_signer *signer, uint8_t algorithm)
         pkey = EVP_RSA_gen(RSA_BITS);
         break;
     default:
-        return FWR_E_ALGORITHM;
+        if (fwr_key_ml_dsa(algorithm) == NULL)
+            return FWR_E_ALGORITHM;
+        if (!fwr_key_available(algorithm))
+            return FWR_E_NO_ML_DSA;
+        pkey = EVP_PKEY_Q_keygen(NULL, NULL, fwr_key_ml_dsa(algorithm));
     }
     return pkey != NULL ? adopt(signer, pkey) : FWR_E_CRYPTO;
 }
@@ -107,6 +111,26 @@ static EVP_PKEY *read_pem(const void *pem, size_t length,
     return pkey;
 }
 
+/* Why there is no key in it. */
+static int unreadable(const void *pem, size_t length, bool private_key)
+{
+    BIO *bio = length > 0 && length <= FWR_PEM_MAX ? BIO_new_mem_buf(pem, (int)length) : NULL;
+    char *name = NULL, *header = NULL;
+    unsigned char *der = NULL;
+    long der_length = 0;
+    int error = FWR_E_KEY;
+
+    ERR_set_mark();
+    if (bio != NULL && PEM_read_bio(bio, &name, &header, &der, &der_length) == 1)
+        error = fwr_key_unreadable(der, (size_t)der_length, private_key);
+    ERR_pop_to_mark();
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_clear_free(der, (size_t)der_length);
+    BIO_free(bio);
+    return error;
+}
+
 /* What a memory BIO has collected, copied to the caller: the length or an error. */
 static int copy_out(BIO *bio, void *buffer, size_t capacity)
 {
@@ -126,7 +150,7 @@ int fwr_signer_load(struct fwr_signer *signer, const void *pem, size_t length)
     EVP_PKEY *pkey = read_pem(pem, length, PEM_read_bio_PrivateKey);
 
     memset(signer, 0, sizeof(*signer));
-    return pkey != NULL ? adopt(signer, pkey) : FWR_E_KEY;
+    return pkey != NULL ? adopt(signer, pkey) : unreadable(pem, length, true);
 }
 
 void fwr_signer_free(struct fwr_signer *signer)
@@ -174,7 +198,7 @@ int fwr_trust_key_load(struct fwr_trust_key *key, uint8_t group, const void *pem
     int error;
 
     if (pkey == NULL)
-        return FWR_E_KEY;
+        return unreadable(pem, length, false);
     error = public_half(pkey, group, key);
     EVP_PKEY_free(pkey);
     return error;

@@ -58,7 +58,8 @@ int fwr_trust_key_init(struct fwr_trust_key *key, uint8_t group, const void *spk
 
     memset(key, 0, sizeof(*key));
     if (pkey == NULL)
-        return FWR_E_KEY;
+        return length == 0 || length > FWR_SPKI_MAX ? FWR_E_KEY
+                                                    : fwr_key_unreadable(spki, length, false);
     error = check_canonical(pkey, spki, length);
     if (error == FWR_OK)
         error = fwr_key_classify(pkey, &key->algorithm);
@@ -112,8 +113,10 @@ static int decode_key(struct fwr_reader *reader, struct fwr_trust *trust, uint8_
 
     if (reader->failed || trust->key_count == FWR_TRUST_KEYS_MAX)
         return FWR_E_TRUST_SET;
-    if (algorithm < FWR_KEY_ED25519 || algorithm > FWR_KEY_RSA_PSS)
+    if (algorithm < FWR_KEY_ED25519 || algorithm > FWR_KEY_ML_DSA_87)
         return FWR_E_ALGORITHM;
+    if (!fwr_key_available(algorithm))
+        return FWR_E_NO_ML_DSA;
     key = &trust->keys[trust->key_count++];
     error = fwr_trust_key_init(key, group, spki, length);
     if (error != FWR_OK)
@@ -270,10 +273,11 @@ static bool is_revoked(const struct fwr_trust *trust, const uint8_t *id)
     return false;
 }
 
-/* `keys` has bit n set for key n: are there enough of every group? */
-static bool is_satisfied(const struct fwr_trust *trust, uint32_t keys)
+/* `keys` has bit n set for key n: how many groups have enough of theirs? */
+static uint8_t groups_satisfied(const struct fwr_trust *trust, uint32_t keys)
 {
     uint8_t counts[FWR_TRUST_GROUPS_MAX] = {0};
+    uint8_t satisfied = 0;
     uint8_t i;
 
     for (i = 0; i < trust->key_count; i++) {
@@ -282,9 +286,10 @@ static bool is_satisfied(const struct fwr_trust *trust, uint32_t keys)
     }
     for (i = 0; i < trust->group_count; i++) {
         if (counts[i] < trust->thresholds[i])
-            return false;
+            continue;
+        satisfied++;
     }
-    return true;
+    return satisfied;
 }
 
 static int verify_one(const struct fwr_trust_key *key, const BUF_MEM *message,
@@ -344,7 +349,20 @@ int fwr_trust_verify(const struct fwr_trust *trust, const char *prefix, const vo
     BUF_MEM_free(message);
     if (error != FWR_OK)
         return error;
-    if (is_satisfied(trust, in_force))
+    /* Every one of them: a second algorithm beside the first is a group of its own. */
+    if (groups_satisfied(trust, in_force) == trust->group_count)
         return FWR_OK;
-    return is_satisfied(trust, good) ? FWR_E_REVOKED : FWR_E_UNTRUSTED;
+    if (groups_satisfied(trust, good) == trust->group_count)
+        return FWR_E_REVOKED;
+    return groups_satisfied(trust, in_force) > 0 ? FWR_E_PARTLY_SIGNED : FWR_E_UNTRUSTED;
+}
+
+bool fwr_trust_has_algorithm(uint8_t algorithm)
+{
+    return fwr_key_available(algorithm);
+}
+
+int fwr_trust_id(const void *bytes, size_t length, uint8_t *id)
+{
+    return fwr_key_payload_id(FWR_PREFIX_TRUST, bytes, length, id);
 }

@@ -327,7 +327,7 @@ CODEC_PAIR(offer_request, offer_request, EXACT,
     ANY(slot),
     BYTES(tag),
     ANY(sequence),
-    RANGE(flags, 0, 0));
+    RANGE(kind, FWR_OFFER_IMAGE, FWR_OFFER_TRUST));
 
 CODEC_PAIR(offer_reply, offer_reply, GROWS,
     ANY(cookie),
@@ -434,6 +434,14 @@ CODEC_PAIR(policy_page, policy_page, GROWS,
     ANY(generation),
     ANY(security_floor),
     ANY(sequence_floor));
+
+CODEC_PAIR(trust_page, trust_page, GROWS,
+    RANGE(state, FWR_TRUST_NONE, FWR_TRUST_WAITING),
+    ANY(reason),
+    RESERVED(2),
+    ANY(generation),
+    ANY(floor),
+    ANY(length));
 
 CODEC_PAIR(peers_page, peers_page, GROWS,
     ANY(count),

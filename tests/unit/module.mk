@@ -76,3 +76,5 @@ endif
 tests_unit_test_rmcp_crypto_faults_SOURCES = tests/unit/test_rmcp_crypto_faults.c \
 	tests/unit/rmcp_pair.h $(crypto_faults)
 tests_unit_test_rmcp_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
+unit_tests += tests/unit/test_keyring
+EXTRA_DIST += tests/unit/given_trust.h

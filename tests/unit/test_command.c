@@ -75,7 +75,7 @@ struct codec {
       P(cookie) P(transfer) P(offset) P(length) P(codec) P(skip), NO_DATA)                         \
     X(end_transfer_request, end_transfer_request, P(cookie) P(transfer) P(result), NO_DATA)        \
     X(empty_reply, empty_reply, P(cookie), NO_DATA)                                                \
-    X(offer_request, offer_request, P(cookie) P(slot) P(tag) P(sequence) P(flags), NO_DATA)        \
+    X(offer_request, offer_request, P(cookie) P(slot) P(tag) P(sequence) P(kind), NO_DATA)        \
     X(offer_reply, offer_reply, P(cookie) P(result) P(transfer) P(lease), NO_DATA)                 \
     X(get_wanted_request, get_wanted_request, P(cookie) P(transfer) P(index), NO_DATA)             \
     X(get_wanted_reply, get_wanted_reply,                                                          \
@@ -101,6 +101,7 @@ struct codec {
       P(bytes_preserved) P(bad_block) P(elapsed_ms) P(log_start) P(log_end), NO_DATA)              \
     X(policy_page, policy_page,                                                                    \
       P(min_sequence) P(media) P(generation) P(security_floor) P(sequence_floor), NO_DATA)         \
+    X(trust_page, trust_page, P(state) P(reason) P(generation) P(floor) P(length), NO_DATA)        \
     X(peers_page, peers_page, P(count) P(entry_size), NO_DATA)                                     \
     X(peer_entry, peer_entry, P(peer) P(medium) P(reason) P(flags) P(tag), NO_DATA)
 /* clang-format on */
@@ -335,13 +336,13 @@ static void vectors_of_the_donor(void **state)
 static void vectors_of_the_recipient(void **state)
 {
     (void)state;
-    assert_int_equal(vectors_each("recipient.txt", use_vector), 33);
+    assert_int_equal(vectors_each("recipient.txt", use_vector), 34);
 }
 
 static void vectors_of_the_pages(void **state)
 {
     (void)state;
-    assert_int_equal(vectors_each("pages.txt", use_vector), 5);
+    assert_int_equal(vectors_each("pages.txt", use_vector), 6);
 }
 
 static void vectors_that_are_refused(void **state)
@@ -440,11 +441,18 @@ struct refusal {
 static void every_reserved_bit_is_refused(void **state)
 {
     static const struct refusal refusals[] = {
-        {"request_image_request", 14, {0}, 13, 0xff}, {"accept_offer_request", 14, {0}, 13, 0xff},
-        {"offer_request", 15, {0}, 14, 0xff},         {"abort_request", 7, {0, 0, 1}, 6, 0xff},
-        {"read_request", 14, {[9] = 1}, 11, 0xff},    {"read_request", 14, {[9] = 1}, 12, 0xff},
-        {"read_request", 14, {[9] = 1}, 13, 0xff},    {"peers_page", 4, {0, 12}, 2, 0xff},
-        {"peers_page", 4, {0, 12}, 3, 0xff},          {"peer_entry", 12, {0}, 3, 0xf8},
+        {"request_image_request", 14, {0}, 13, 0xff},
+        {"accept_offer_request", 14, {0}, 13, 0xff},
+        {"offer_request", 15, {0}, 14, 0xfe},
+        {"abort_request", 7, {0, 0, 1}, 6, 0xff},
+        {"read_request", 14, {[9] = 1}, 11, 0xff},
+        {"read_request", 14, {[9] = 1}, 12, 0xff},
+        {"read_request", 14, {[9] = 1}, 13, 0xff},
+        {"peers_page", 4, {0, 12}, 2, 0xff},
+        {"peers_page", 4, {0, 12}, 3, 0xff},
+        {"peer_entry", 12, {0}, 3, 0xf8},
+        {"trust_page", 16, {0}, 2, 0xff},
+        {"trust_page", 16, {0}, 3, 0xff},
     };
     uint8_t offer[19] = {0};
     union storage decoded;
@@ -535,7 +543,7 @@ static void encoders_know_the_limits(void **state)
         {"read_request", "length", 1, 0},
         {"read_request", "codec", 0, 1},
         {"read_request", "skip", 0, 1},
-        {"offer_request", "flags", 0, 1},
+        {"offer_request", "kind", 1, 2},
         {"offer_reply", "result", 2, 3},
         {"get_wanted_reply", "more", 2, 3},
         {"wanted", "object", 4, 5},
@@ -549,6 +557,7 @@ static void encoders_know_the_limits(void **state)
         {"get_status_reply", "permille", 1000, 1001},
         {"read_page_request", "length", 1, 0},
         {"read_page_reply", "generation", 1, 0},
+        {"trust_page", "state", 2, 3},
         {"peers_page", "entry_size", 12, 11},
         {"peer_entry", "flags", 7, 8},
     };
@@ -616,6 +625,7 @@ static void pages_have_their_published_sizes(void **state)
     (void)state;
     assert_int_equal(shortest(codec_find("status_page")), FWR_STATUS_PAGE_SIZE);
     assert_int_equal(shortest(codec_find("policy_page")), FWR_POLICY_PAGE_SIZE);
+    assert_int_equal(shortest(codec_find("trust_page")), FWR_TRUST_PAGE_SIZE);
     assert_int_equal(shortest(codec_find("peers_page")), FWR_PEERS_PAGE_SIZE);
     assert_int_equal(shortest(codec_find("peer_entry")), FWR_PEER_ENTRY_SIZE);
     assert_int_equal(shortest(codec_find("wanted")), FWR_WANTED_SIZE);

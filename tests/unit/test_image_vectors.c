@@ -42,10 +42,10 @@ static size_t current_length;
 
 static int expected_error(const char *refused)
 {
-    static const int errors[] = {
-        FWR_E_MANIFEST,  FWR_E_CRITICAL_TAG, FWR_E_REGION_MAP, FWR_E_ALGORITHM, FWR_E_ENVELOPE,
-        FWR_E_SIGNATURE, FWR_E_UNTRUSTED,    FWR_E_REVOKED,    FWR_E_TRUST_SET, FWR_E_KEY,
-        FWR_OK};
+    static const int errors[] = {FWR_E_MANIFEST,  FWR_E_CRITICAL_TAG,  FWR_E_REGION_MAP,
+                                 FWR_E_ALGORITHM, FWR_E_ENVELOPE,      FWR_E_SIGNATURE,
+                                 FWR_E_UNTRUSTED, FWR_E_REVOKED,       FWR_E_TRUST_SET,
+                                 FWR_E_KEY,       FWR_E_PARTLY_SIGNED, FWR_OK};
 
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         if (strcmp(refused, fwr_error_name(errors[i])) == 0)

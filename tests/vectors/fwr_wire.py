@@ -77,7 +77,7 @@ MESSAGES = {
         "exact"),
     "end_transfer_request": ([COOKIE, u32("transfer"), u8("result")], "exact"),
     "empty_reply": ([COOKIE], "grows"),
-    "offer_request": ([COOKIE, u8("slot"), TAG, u32("sequence"), reserved(1)], "exact"),
+    "offer_request": ([COOKIE, u8("slot"), TAG, u32("sequence"), u8("kind", 0, 1)], "exact"),
     "offer_reply": ([COOKIE, u8("result", 0, 2), u32("transfer"), u16("lease")], "grows"),
     "get_wanted_request": ([COOKIE, u32("transfer"), u16("index")], "exact"),
     "get_wanted_reply": ([COOKIE, u8("more", 0, 2)], data("ranges", unit=8)),
@@ -106,6 +106,9 @@ MESSAGES = {
     "policy_page": (
         [u32("min_sequence"), u8("media"), u32("generation"), u32("security_floor"),
          u32("sequence_floor")], "grows"),
+    "trust_page": (
+        [u8("state", 0, 2), u8("reason"), reserved(2), u32("generation"), u32("floor"),
+         u32("length")], "grows"),
     "peers_page": ([u8("count"), u8("entry_size", 12), reserved(2)], "grows"),
     "peer_entry": ([u8("peer"), u8("medium"), u8("reason"), u8("flags", 0, 7), TAG], "grows"),
 }
@@ -406,7 +409,7 @@ def open_trust_set(raw):
                 raise Refused("trust-set")
             if algorithm not in SPKI_HEADS:
                 raise Refused("algorithm")
-            if not is_spki_of(algorithm, body[at:at + length]) or length > 640:
+            if not is_spki_of(algorithm, body[at:at + length]) or length > 2624:
                 raise Refused("key")
             keys.append((algorithm, body[at:at + length]))
             at += length

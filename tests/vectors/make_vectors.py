@@ -167,7 +167,9 @@ def donor_commands():
 def recipient_commands():
     v = Vectors("The commands of a recipient.")
     v.message("offer", "request", "07h Offer", "offer_request", cookie=0x21, slot=1, tag=TAG,
-              sequence=0x11223344)
+              sequence=0x11223344, kind=0)
+    v.message("offer-trust", "request", "07h Offer", "offer_request", cookie=0x21, slot=0, tag=TAG,
+              sequence=2, kind=1)
     v.message("offer-accepted", "reply", "07h Offer", "offer_reply", cookie=0x21, result=0,
               transfer=TRANSFER, lease=60)
     v.message("offer-not-wanted", "reply", "07h Offer", "offer_reply", cookie=0x21, result=1,
@@ -244,6 +246,8 @@ def pages():
     v.message("policy-page", "page", "page 1 of 0Fh Read Page", "policy_page", min_sequence=42,
               media=0x3F, generation=0x01020304, security_floor=0x05060708,
               sequence_floor=0x090A0B0C)
+    v.message("trust-page", "page", "page 4 of 0Fh Read Page", "trust_page", state=2, reason=14,
+              generation=3, floor=0x01020304, length=400)
     v.message("peers-page", "page", "page 3 of 0Fh Read Page", "peers_page", count=4,
               entry_size=12)
     v.message("peer-serving", "entry", "page 3 of 0Fh Read Page", "peer_entry", peer=0, medium=1,
@@ -307,7 +311,7 @@ def refusals():
             ("codec-1", "request", "04h Read Tree, 05h Read Blocks", "read_request", 11, 1),
             ("skip-without-codec", "request", "04h Read Tree, 05h Read Blocks", "read_request",
              13, 1),
-            ("reserved-of-push-offer", "request", "07h Offer", "offer_request", 14, 1),
+            ("kind-of-push-offer", "request", "07h Offer", "offer_request", 14, 2),
             ("offer-result-3", "reply", "07h Offer", "offer_reply", 1, 3),
             ("more-3", "reply", "08h Get Wanted", "get_wanted_reply", 1, 3),
             ("range-of-object-5", "entry", "08h Get Wanted", "wanted", 0, 5),
@@ -470,7 +474,7 @@ def images():
             ("two-of-three", two, by_12, "ok"),
             ("two-of-three-by-one", two, by_1, "untrusted"),
             ("two-groups", both, by_5, "ok"),
-            ("two-groups-one-missing", both, by_12, "untrusted"),
+            ("two-groups-one-missing", both, by_12, "partly-signed"),
             ("three-algorithms", algorithms, by_5, "ok"),
             ("three-algorithms-two-missing", algorithms, by_12, "untrusted"),
             ("revoked-by-the-other", revoked, by_12, "ok"),
@@ -573,7 +577,7 @@ def refused_trust(v):
             ("five-groups", made(groups=[(1, [key]) for key in (
                 key1, key2, key3, (2, given.P384_SPKI), (3, given.RSA_SPKI))])),
             ("algorithm-0", made(groups=[(1, [(0, SPKI[0])])])),
-            ("algorithm-4", made(groups=[(1, [(4, SPKI[0])])])),
+            ("algorithm-7", made(groups=[(1, [(7, SPKI[0])])])),
             ("algorithm-of-another-key", made(groups=[(1, [(3, SPKI[0])])])),
             ("key-cut", made(groups=[(1, [(1, SPKI[0][:-1])])])),
             ("key-and-a-byte", made(groups=[(1, [(1, SPKI[0] + b"\0")])])),
