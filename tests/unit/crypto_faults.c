@@ -246,5 +246,15 @@ int __wrap_BIO_free(BIO *bio)
     return __real_BIO_free(bio);
 }
 
+int __real_PEM_read_bio(BIO *bio, char **name, char **header, unsigned char **data, long *length);
+int __wrap_PEM_read_bio(BIO *bio, char **name, char **header, unsigned char **data, long *length);
+int __wrap_PEM_read_bio(BIO *bio, char **name, char **header, unsigned char **data, long *length)
+{
+    int ok = strikes("PEM_read_bio") ? 0 : __real_PEM_read_bio(bio, name, header, data, length);
+
+    held += ok == 1 ? 2 : 0; /* name and header; the data are wiped as they are freed */
+    return ok;
+}
+
 FAILS(long, 0, BIO_ctrl, (BIO * bio, int command, long number, void *pointer),
       (bio, command, number, pointer))

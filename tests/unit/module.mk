@@ -65,7 +65,7 @@ wrapped = BIO_ctrl BIO_free BIO_new BIO_new_mem_buf BN_free BUF_MEM_free BUF_MEM
 	EVP_MD_CTX_new EVP_MD_fetch EVP_MD_free EVP_PKEY_Q_keygen EVP_PKEY_free EVP_PKEY_get_bits \
 	EVP_PKEY_get_bn_param EVP_PKEY_get_group_name EVP_PKEY_get_octet_string_param \
 	EVP_PKEY_get_raw_public_key EVP_PKEY_get_utf8_string_param EVP_PKEY_set_utf8_string_param \
-	PEM_read_bio_PUBKEY PEM_read_bio_PrivateKey PEM_write_bio_PKCS8PrivateKey \
+	PEM_read_bio PEM_read_bio_PUBKEY PEM_read_bio_PrivateKey PEM_write_bio_PKCS8PrivateKey \
 	PEM_write_bio_PUBKEY d2i_PUBKEY i2d_PUBKEY
 unit_tests += tests/unit/test_image_crypto_faults
 tests_unit_test_image_crypto_faults_SOURCES = tests/unit/test_image_crypto_faults.c $(crypto_faults)
