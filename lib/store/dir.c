@@ -61,6 +61,7 @@ struct record {
         uint64_t counter;
         uint32_t length;
         uint32_t crc;
+        uint32_t header_crc; /* over the part of the header that counts */
     } copies[2];
 };
 
@@ -128,7 +129,7 @@ static int inspect_copy(struct record *record, struct copy *copy)
     if (fwr_fileio_read(fd, chunk, HEADER_SIZE, 0, &count) == 0)
         decode_header(chunk, count, record, copy);
     if (copy->state == VALID) {
-        crc = fwr_crc32(0, chunk, CHECKED_SIZE);
+        crc = copy->header_crc = fwr_crc32(0, chunk, CHECKED_SIZE);
         for (uint32_t at = 0; copy->state == VALID && at < copy->length; at += (uint32_t)count) {
             size_t part = copy->length - at < sizeof(chunk) ? copy->length - at : sizeof(chunk);
 
@@ -186,34 +187,46 @@ static struct copy *other(struct record *record, const struct copy *copy)
     return copy == &record->copies[0] ? &record->copies[1] : &record->copies[0];
 }
 
-static int dir_read(void *ctx, enum fwr_store_kind kind, uint8_t slot, void *buffer,
-                    size_t capacity, size_t *length)
+/* Reads a copy's data and checks it once more: a failing medium may give other bytes each time.
+ * FWR_E_STORE_CORRUPT: it did. */
+static int read_copy(const struct fwr_store_dir *dir, const struct copy *copy, void *buffer)
 {
-    const struct fwr_store_dir *dir = ctx;
-    struct record record;
-    const struct copy *copy;
     size_t count = 0;
-    int fd, error;
-    int rc = open_record(dir, kind, slot, &record);
+    int fd = openat(dir->fd, copy->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int error;
 
-    if (rc != FWR_OK)
-        return rc;
-    copy = newest(&record);
-    if (!copy && record.copies[0].state == ABSENT && record.copies[1].state == ABSENT)
-        return FWR_E_NOT_FOUND;
-    if (!copy)
-        return FWR_E_STORE_CORRUPT;
-    if (copy->length > capacity)
-        return FWR_E_NO_SPACE;
-    fd = openat(dir->fd, copy->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return FWR_E_STORE_IO;
     error = fwr_fileio_read(fd, buffer, copy->length, HEADER_SIZE, &count);
     close(fd);
     if (error != 0 || count != copy->length)
         return FWR_E_STORE_IO;
-    *length = count;
-    return FWR_OK;
+    return fwr_crc32(copy->header_crc, buffer, count) == copy->crc ? FWR_OK : FWR_E_STORE_CORRUPT;
+}
+
+static int dir_read(void *ctx, enum fwr_store_kind kind, uint8_t slot, void *buffer,
+                    size_t capacity, size_t *length)
+{
+    const struct fwr_store_dir *dir = ctx;
+    struct record record;
+    struct copy *copy;
+    int rc = open_record(dir, kind, slot, &record);
+
+    if (rc != FWR_OK)
+        return rc;
+    while ((copy = newest(&record)) != NULL) {
+        if (copy->length > capacity)
+            return FWR_E_NO_SPACE;
+        rc = read_copy(dir, copy, buffer);
+        if (rc == FWR_OK)
+            *length = copy->length;
+        if (rc != FWR_E_STORE_CORRUPT)
+            return rc;
+        copy->state = DAMAGED;
+    }
+    return record.copies[0].state == ABSENT && record.copies[1].state == ABSENT
+               ? FWR_E_NOT_FOUND
+               : FWR_E_STORE_CORRUPT;
 }
 
 static int sync_directory(const struct fwr_store_dir *dir)

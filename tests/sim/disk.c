@@ -460,25 +460,33 @@ static uint64_t number(const uint8_t *bytes, int count)
     return value;
 }
 
-long disk_record(enum fwr_store_kind kind, uint8_t slot, uint8_t *buffer, size_t capacity)
+/* The counter of a whole copy, or 0. */
+static uint64_t counter_of(const struct file *f)
 {
-    uint64_t best = 0;
-    long length = -1;
+    if (!f || f->length < HEADER_SIZE)
+        return 0;
+    uint64_t size = number(f->bytes + 12, 4);
+    if (size > f->length - HEADER_SIZE ||
+        number(f->bytes + 24, 4) !=
+            fwr_crc32(fwr_crc32(0, f->bytes, 24), f->bytes + HEADER_SIZE, size))
+        return 0;
+    return number(f->bytes + 16, 8);
+}
 
-    for (int i = 0; i < 2; i++) {
-        const struct file *f = copy_of(kind, slot, i);
-        if (!f || f->length < HEADER_SIZE)
-            continue;
-        uint64_t size = number(f->bytes + 12, 4), counter = number(f->bytes + 16, 8);
-        if (size > f->length - HEADER_SIZE || size > capacity || counter <= best ||
-            number(f->bytes + 24, 4) !=
-                fwr_crc32(fwr_crc32(0, f->bytes, 24), f->bytes + HEADER_SIZE, size))
-            continue;
-        best = counter;
-        length = (long)size;
-        memcpy(buffer, f->bytes + HEADER_SIZE, size);
-    }
-    return length;
+long disk_record(enum fwr_store_kind kind, uint8_t slot, bool older, uint8_t *buffer,
+                 size_t capacity)
+{
+    const struct file *a = copy_of(kind, slot, 0), *b = copy_of(kind, slot, 1);
+    uint64_t first = counter_of(a), second = counter_of(b);
+    const struct file *f = (first > second) != older ? a : b;
+
+    if (counter_of(f) == 0)
+        return -1;
+    uint64_t size = number(f->bytes + 12, 4);
+    if (size > capacity)
+        return -1;
+    memcpy(buffer, f->bytes + HEADER_SIZE, size);
+    return (long)size;
 }
 
 bool disk_spoil(enum fwr_store_kind kind, uint8_t slot)

@@ -24,9 +24,10 @@ bool disk_open(struct fwr_store_dir *store, struct fwr_fault_hook hook);
  * of the directory's changes the first few. */
 void disk_power_on(struct fwr_store_dir *store, uint64_t seed);
 
-/* The record as the store would read it, asking no hook: its length, or -1 when no copy of it
- * is whole. */
-long disk_record(enum fwr_store_kind kind, uint8_t slot, uint8_t *buffer, size_t capacity);
+/* The record as the store would read it, asking no hook; with `older` the copy that it would
+ * fall back to. Its length, or -1 when no such copy is whole. */
+long disk_record(enum fwr_store_kind kind, uint8_t slot, bool older, uint8_t *buffer,
+                 size_t capacity);
 
 /* Fills every copy of a record with rubbish; false when there is none. */
 bool disk_spoil(enum fwr_store_kind kind, uint8_t slot);

@@ -32,6 +32,7 @@ const struct powercut_scenario powercut_scenarios[] = {
      .batch = 64,
      .donors = 2,
      .cuts = 1},
+    {.name = "sound guard", SMALL_WORLD, .sound_guard = true, .cuts = 1},
     {.name = "boot proof", SMALL_WORLD, .boot_proof_ms = 60000, .cuts = 1},
     {.name = "slow devices", SMALL_WORLD, .pending = 2, .cuts = 1, .stride = 2},
     {.name = "write cache, batch of 1",

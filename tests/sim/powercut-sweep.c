@@ -179,7 +179,7 @@ static bool half_bootable(const struct view *v)
 static long record(enum fwr_store_kind kind, uint8_t *buffer, size_t capacity)
 {
     if (now->disk)
-        return disk_record(kind, 0, buffer, capacity);
+        return disk_record(kind, 0, false, buffer, capacity);
     const struct fwr_store_ram_record *r = fwr_store_ram_find(&w.store, kind, 0);
     if (!r || r->length > capacity)
         return -1;
@@ -194,14 +194,21 @@ static uint8_t journal_type(void)
     return record(FWR_STORE_JOURNAL, bytes, sizeof(bytes)) > 2 ? bytes[1] : 0;
 }
 
-/* How many units the journal says are in flight. */
+/* How many units the journal says are in flight; its other slot may come back when this one
+ * decays. */
 static uint32_t units_in_flight(void)
 {
     uint8_t bytes[JOURNAL_MAX];
+    uint32_t most = 0;
 
-    if (record(FWR_STORE_JOURNAL, bytes, sizeof(bytes)) < UNITS_AT + 2)
-        return 0;
-    return bytes[UNITS_AT] | (uint32_t)bytes[UNITS_AT + 1] << 8;
+    for (int older = 0; older <= now->disk; older++) {
+        long length = older ? disk_record(FWR_STORE_JOURNAL, 0, true, bytes, sizeof(bytes))
+                            : record(FWR_STORE_JOURNAL, bytes, sizeof(bytes));
+        uint32_t count = bytes[UNITS_AT] | (uint32_t)bytes[UNITS_AT + 1] << 8;
+        if (length >= UNITS_AT + 2 && count > most)
+            most = count;
+    }
+    return most;
 }
 
 /* The sequence that was last confirmed; 0: no whole record. */
@@ -316,9 +323,11 @@ static enum fwr_fault_verdict make_cut(struct fwr_fault_event *event, struct pow
         c.at * POWERCUT_WAYS + c.way + ((uint64_t)c.variant << 32) + ((uint64_t)cut.count << 48);
 
     cut.made[cut.count++] = c;
+    if (event->operation == FWR_FAULT_FLASH_ERASE && verdicts[c.way] == FWR_FAULT_BEFORE)
+        seen.erases--; /* counted by look() */
     cut.happened = true;
     cut.on_flash = event->operation <= FWR_FAULT_FLASH_SYNC;
-    cut.on_store = !cut.on_flash && event->operation <= FWR_FAULT_STORE_REMOVE;
+    cut.on_store = !cut.on_flash && event->operation <= FWR_FAULT_FLOOR_RAISE;
     event->seed = seed;
     event->decay_reads = 1 + (uint32_t)((c.at + c.variant) % 4);
     return verdicts[c.way];
@@ -339,9 +348,15 @@ static void say_progress(void)
 
 static void say_operation(uint64_t at, const struct fwr_fault_event *event)
 {
-    static const char *const names[] = {"read",       "erase",       "program",      "sync",
-                                        "store read", "store write", "store remove", "hold",
-                                        "take bus",   "give bus",    "release"};
+    static const char *const names[] = {
+        [FWR_FAULT_FLASH_READ] = "read",           [FWR_FAULT_FLASH_ERASE] = "erase",
+        [FWR_FAULT_FLASH_PROGRAM] = "program",     [FWR_FAULT_FLASH_SYNC] = "sync",
+        [FWR_FAULT_STORE_READ] = "store read",     [FWR_FAULT_STORE_WRITE] = "store write",
+        [FWR_FAULT_STORE_REMOVE] = "store remove", [FWR_FAULT_FLOOR_READ] = "floor read",
+        [FWR_FAULT_FLOOR_RAISE] = "floor raise",   [FWR_FAULT_HOST_HOLD] = "hold",
+        [FWR_FAULT_HOST_TAKE_BUS] = "take bus",    [FWR_FAULT_HOST_GIVE_BUS] = "give bus",
+        [FWR_FAULT_HOST_RELEASE] = "release",
+    };
 
     printf("# %8llu %s %#x, %u bytes\n", (unsigned long long)at, names[event->operation],
            event->offset, event->length);
@@ -386,8 +401,8 @@ static void damage_groups(const struct powercut_scenario *s)
     damage(s->image, 2, 3);
     damage(s->image, blocks / 2 - 3, 1);
     if (!s->cached) /* whose repair would sync what was written before it */
-        damage(s->image, blocks / 2 + 5, 1); /* in the fill region */
-    damage(s->image, blocks - 2, 2);         /* with the guard block */
+        damage(s->image, blocks / 2 + 5, 1);              /* in the fill region */
+    damage(s->image, blocks - 2, s->sound_guard ? 1 : 2); /* the last is the guard block */
     if (blocks > 24)
         damage(s->image, blocks / 4, blocks / 8);
 }

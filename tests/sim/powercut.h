@@ -30,6 +30,7 @@ struct powercut_scenario {
     uint8_t batch, donors;
     uint32_t boot_proof_ms;
     unsigned pending; /* of every operation */
+    bool sound_guard; /* the guard block is right from the start */
     bool cached;      /* the chip is behind a write cache: what was not synced may fall back */
     bool disk;        /* the store is a directory on a disk, and each of its calls may be cut */
     enum powercut_after after;

@@ -53,6 +53,7 @@ static void threat_21_power_cut_anywhere(void **state)
 SWEEP(test_cut_at_every_operation_of_larger_units, "two blocks a unit")
 SWEEP(test_cut_with_several_segments, "several segments")
 SWEEP(test_cut_with_a_batch_for_all_and_two_donors, "one batch, two donors")
+SWEEP(test_cut_with_a_sound_guard, "sound guard")
 SWEEP(test_cut_with_a_boot_proof, "boot proof")
 SWEEP(test_cut_with_slow_devices, "slow devices")
 SWEEP(test_cut_behind_a_write_cache_one_by_one, "write cache, batch of 1")
@@ -253,6 +254,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cut_at_every_operation_of_larger_units),
         cmocka_unit_test(test_cut_with_several_segments),
         cmocka_unit_test(test_cut_with_a_batch_for_all_and_two_donors),
+        cmocka_unit_test(test_cut_with_a_sound_guard),
         cmocka_unit_test(test_cut_with_a_boot_proof),
         cmocka_unit_test(test_cut_with_slow_devices),
         cmocka_unit_test(test_cut_behind_a_write_cache_one_by_one),
