@@ -31,9 +31,9 @@ static void readable(int fd, void *ctx)
         ssize_t length = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT);
         uint64_t now = client->now(client->ctx);
 
-        if (length >= 0 && (size_t)length <= FWR_RMCP_DATAGRAM_MAX) {
+        if (length >= 0) { /* one that is too large is dropped there, and counted */
             fwr_rmcp_road_receive(client->road, now, datagram, (size_t)length);
-        } else if (length < 0) {
+        } else {
             if (errno == ECONNREFUSED)
                 fwr_rmcp_road_unreachable(client->road, now);
             break;

@@ -85,9 +85,9 @@ void tool_road_readable(struct tool_road *road)
     for (int i = 0; i < DATAGRAMS_A_TURN && road->fd >= 0; i++) {
         ssize_t length = recv(road->fd, datagram, sizeof(datagram), MSG_DONTWAIT);
 
-        if (length >= 0 && (size_t)length <= FWR_RMCP_DATAGRAM_MAX) {
+        if (length >= 0) { /* one that is too large is dropped there, and counted */
             fwr_rmcp_road_receive(road->road, tool_now(), datagram, (size_t)length);
-        } else if (length < 0) {
+        } else {
             if (errno == ECONNREFUSED)
                 fwr_rmcp_road_unreachable(road->road, tool_now());
             return;

@@ -521,6 +521,40 @@ def damage(flash, seed, kinds=8):
     return bytes(flash)
 
 
+def main_parts(parts, at_once=3):
+    """Runs the functions of a test, by name, side by side: each in a process and a laboratory of
+    its own. Waiting for time-outs then costs little. Named arguments choose some of them."""
+    sys.stdout.reconfigure(line_buffering=True)
+    need_programs()
+    if "--part" in sys.argv:
+        main(parts[sys.argv[sys.argv.index("--part") + 1]])
+        return
+    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    waiting = [word for word in sys.argv[1:] if word in parts] or list(parts)
+    running, failed = [], []
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                name = waiting.pop(0)
+                with open(os.devnull, encoding="ascii") as nothing:
+                    running.append((name, subprocess.Popen(
+                        [sys.executable, "-B", sys.argv[0], *options, "--part", name],
+                        stdin=nothing, stdout=subprocess.PIPE, text=True)))
+            name, process = running.pop(0)
+            print(process.communicate()[0], end="")
+            if process.returncode == 77:
+                sys.exit(77)
+            if process.returncode != 0:
+                failed.append(name)
+    finally:
+        for _, process in running:
+            process.terminate()
+            process.wait()
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+        sys.exit(1)
+
+
 def main(test):
     """Runs a test function with a laboratory, and ends with what it says."""
     sys.stdout.reconfigure(line_buffering=True)

@@ -2,7 +2,9 @@
 if DONOR
 check_PROGRAMS += tests/e2e/rmcp_ask tests/e2e/rmcp_respond
 check_scripts += tests/e2e/rmcp_interop
+check_PROGRAMS += tests/e2e/hostile_donor
 endif
+noinst_HEADERS += tests/e2e/udp.h
 EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
 check_scripts += tests/e2e/tool_help tests/e2e/tool_image tests/e2e/tool_bmc tests/e2e/tool_recover \
@@ -16,7 +18,7 @@ if TOOLS
 check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
-	tests/e2e/sim_faults tests/e2e/sim_kills
+	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor
 
 # `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
 check_LTLIBRARIES += witness.la
@@ -24,6 +26,11 @@ KILLS = --points 100 --others 10 --jobs 2 --json kills.json
 kills: all witness.la
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
 		$(srcdir)/tests/e2e/sim_kills $(KILLS)
+
+# `make threats`: hostile peers, with every byte of what they may change.
+threats: all witness.la $(check_PROGRAMS)
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
+		$(srcdir)/tests/e2e/threats_donor --all
 CLEANFILES += kills.json
 endif
 endif
@@ -40,4 +47,4 @@ check_scripts += tests/e2e/openipmi_adapter
 EXTRA_DIST += tests/e2e/openipmi.supp
 endif
 endif
-.PHONY: kills
+.PHONY: kills threats

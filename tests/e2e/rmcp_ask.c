@@ -7,17 +7,13 @@
  *
  * usage: rmcp_ask HOST PORT USER PASSWORD SUITE PRIVILEGE COUNT WINDOW [KG]
  */
-#include <netdb.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <fwrecover/error.h>
 #include <fwrecover/rmcp.h>
+
+#include "udp.h"
 
 #define PATIENCE_MS 2000
 
@@ -30,37 +26,12 @@ struct client {
     uint64_t last_progress;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static int connect_to(const char *host, const char *port)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *found;
-    int handle;
-
-    if (getaddrinfo(host, port, &hints, &found) != 0)
-        return -1;
-    handle = socket(found->ai_family, SOCK_DGRAM, 0);
-    if (handle >= 0 && connect(handle, found->ai_addr, found->ai_addrlen) != 0) {
-        close(handle);
-        handle = -1;
-    }
-    freeaddrinfo(found);
-    return handle;
-}
-
 static void send_due(struct client *client)
 {
     uint8_t datagram[256];
     size_t length;
 
-    while (fwr_rmcp_initiator_next_send(client->initiator, now_ms(), datagram, sizeof(datagram),
+    while (fwr_rmcp_initiator_next_send(client->initiator, udp_now(), datagram, sizeof(datagram),
                                         &length) == FWR_OK &&
            length > 0)
         (void)send(client->socket, datagram, length, 0);
@@ -73,7 +44,7 @@ static void send_requests(struct client *client)
     size_t length;
 
     while (client->asked < client->wanted &&
-           fwr_rmcp_initiator_request(client->initiator, now_ms(), &request, client->asked,
+           fwr_rmcp_initiator_request(client->initiator, udp_now(), &request, client->asked,
                                       datagram, sizeof(datagram), &length) == FWR_OK) {
         (void)send(client->socket, datagram, length, 0);
         client->asked++;
@@ -88,11 +59,11 @@ static void on_datagram(struct client *client)
 
     if (length < 0)
         return;
-    if (fwr_rmcp_initiator_receive(client->initiator, now_ms(), datagram, (size_t)length,
+    if (fwr_rmcp_initiator_receive(client->initiator, udp_now(), datagram, (size_t)length,
                                    &response) != FWR_OK ||
         response.kind != FWR_RMCP_EVENT_RESPONSE)
         return;
-    client->last_progress = now_ms();
+    client->last_progress = udp_now();
     if (response.reply[0] == 0 && response.length >= 12)
         client->answered++;
 }
@@ -100,7 +71,7 @@ static void on_datagram(struct client *client)
 /* Runs until nothing is left to do: every request answered or given up, or no session. */
 static void run(struct client *client)
 {
-    client->last_progress = now_ms();
+    client->last_progress = udp_now();
     for (;;) {
         struct fwr_rmcp_initiator_status status;
         struct pollfd handle = {client->socket, POLLIN, 0};
@@ -112,11 +83,11 @@ static void run(struct client *client)
         else if (status.state != FWR_RMCP_OPENING)
             return;
         if (status.state == FWR_RMCP_ACTIVE &&
-            (client->answered == client->wanted || now_ms() > client->last_progress + PATIENCE_MS))
+            (client->answered == client->wanted || udp_now() > client->last_progress + PATIENCE_MS))
             return;
         if (poll(&handle, 1, 20) > 0)
             on_datagram(client);
-        fwr_rmcp_initiator_timeout(client->initiator, now_ms());
+        fwr_rmcp_initiator_timeout(client->initiator, udp_now());
     }
 }
 
@@ -128,7 +99,7 @@ static int session(struct client *client, unsigned count)
 
     client->wanted = count;
     client->asked = client->answered = 0;
-    if (fwr_rmcp_initiator_start(client->initiator, now_ms()) != FWR_OK)
+    if (fwr_rmcp_initiator_start(client->initiator, udp_now()) != FWR_OK)
         return 2;
     run(client);
     fwr_rmcp_initiator_status(client->initiator, &status);
@@ -171,7 +142,7 @@ int main(int argc, char **argv)
         config.kg = (const uint8_t *)argv[9];
         config.kg_length = (uint8_t)strlen(argv[9]);
     }
-    client.socket = connect_to(argv[1], argv[2]);
+    client.socket = udp_connect(argv[1], argv[2]);
     storage = malloc(fwr_rmcp_initiator_storage());
     if (client.socket < 0 || storage == NULL ||
         fwr_rmcp_initiator_init(&client.initiator, storage, fwr_rmcp_initiator_storage(),

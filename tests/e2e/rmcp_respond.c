@@ -7,19 +7,13 @@
  *
  * usage: rmcp_respond ADDRESS SUITES [KG], SUITES = 3, 17 or both
  */
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <fwrecover/error.h>
 #include <fwrecover/rmcp.h>
+
+#include "udp.h"
 
 #define IANA_SIZE 3
 
@@ -32,40 +26,6 @@ struct server {
     int socket;
     struct fwr_rmcp_responder *responder;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static int bind_free_port(const char *address)
-{
-    const struct addrinfo hints = {
-        .ai_socktype = SOCK_DGRAM,
-        .ai_flags = AI_PASSIVE | AI_NUMERICHOST,
-    };
-    struct addrinfo *found;
-    struct sockaddr_storage bound;
-    socklen_t length = sizeof(bound);
-    char port[8];
-    int handle;
-
-    if (getaddrinfo(address, "0", &hints, &found) != 0)
-        return -1;
-    handle = socket(found->ai_family, SOCK_DGRAM, 0);
-    if (handle < 0 || bind(handle, found->ai_addr, found->ai_addrlen) != 0 ||
-        getsockname(handle, (struct sockaddr *)&bound, &length) != 0 ||
-        getnameinfo((struct sockaddr *)&bound, length, NULL, 0, port, sizeof(port),
-                    NI_NUMERICSERV) != 0)
-        return -1;
-    freeaddrinfo(found);
-    printf("%s\n", port);
-    fflush(stdout);
-    return handle;
-}
 
 static void send_to(const struct server *server, const struct fwr_rmcp_peer *peer,
                     const uint8_t *datagram, size_t length)
@@ -84,8 +44,8 @@ static void reply(const struct server *server, const struct fwr_rmcp_command_id 
     uint8_t datagram[FWR_RMCP_DATAGRAM_MAX];
     struct fwr_rmcp_peer peer;
     size_t size;
-    const int error = fwr_rmcp_responder_reply(server->responder, now_ms(), id, data, length, &peer,
-                                               datagram, sizeof(datagram), &size);
+    const int error = fwr_rmcp_responder_reply(server->responder, udp_now(), id, data, length,
+                                               &peer, datagram, sizeof(datagram), &size);
 
     if (error == FWR_OK)
         send_to(server, &peer, datagram, size);
@@ -136,8 +96,9 @@ static void on_datagram(const struct server *server)
     memset(&peer, 0, sizeof(peer));
     peer.length = (uint8_t)address_length;
     memcpy(peer.key, &address, address_length);
-    error = fwr_rmcp_responder_receive(server->responder, now_ms(), &peer, datagram, (size_t)length,
-                                       &event, answer, sizeof(answer), &answer_length);
+    error =
+        fwr_rmcp_responder_receive(server->responder, udp_now(), &peer, datagram, (size_t)length,
+                                   &event, answer, sizeof(answer), &answer_length);
     send_to(server, &peer, answer, answer_length);
     if (error != FWR_OK)
         fprintf(stderr, "dropped %zd bytes: %s\n", length, fwr_error_text(error));
@@ -150,7 +111,7 @@ static int serve(const struct server *server)
     for (;;) {
         struct pollfd handles[] = {{server->socket, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
         const uint64_t next = fwr_rmcp_responder_next_timeout(server->responder);
-        const uint64_t now = now_ms();
+        const uint64_t now = udp_now();
         struct fwr_rmcp_event event;
 
         if (poll(handles, 2, next == FWR_NEVER ? -1 : next > now ? (int)(next - now) : 0) < 0)
@@ -160,7 +121,7 @@ static int serve(const struct server *server)
         if ((handles[0].revents & POLLIN) != 0)
             on_datagram(server);
         do {
-            fwr_rmcp_responder_timeout(server->responder, now_ms(), &event);
+            fwr_rmcp_responder_timeout(server->responder, udp_now(), &event);
         } while (event.kind != FWR_RMCP_EVENT_NONE);
     }
 }
@@ -185,6 +146,7 @@ int main(int argc, char **argv)
     };
     struct server server = {0};
     void *storage;
+    unsigned port = 0;
     int result;
 
     if (argc < 3) {
@@ -203,7 +165,9 @@ int main(int argc, char **argv)
         fwr_rmcp_responder_init(&server.responder, storage, fwr_rmcp_responder_storage(&config),
                                 &config) != FWR_OK)
         return 2;
-    server.socket = bind_free_port(argv[1]);
+    server.socket = udp_bind(argv[1], &port);
+    printf("%u\n", port);
+    fflush(stdout);
     result = server.socket < 0 ? 2 : serve(&server);
     fwr_rmcp_responder_end(server.responder);
     free(storage);
