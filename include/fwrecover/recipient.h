@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-#define FWR_PEERS_MAX   64
+#define FWR_PEERS_MAX   128
 #define FWR_LANES_MAX   16
 #define FWR_MESSAGE_MAX 64 /* data bytes of any request the recipient sends */
 

@@ -20,7 +20,7 @@
 #include "cookie.h"
 
 #define FWR_PENDING_MAX    64 /* requests on their way at once, over all peers */
-#define FWR_CANDIDATES_MAX 64 /* offers remembered in one negotiation: one of every peer */
+#define FWR_CANDIDATES_MAX 64 /* offers remembered in one negotiation, or one of every peer */
 #define FWR_MATCHES_MAX    4  /* offers asked of one donor */
 #define FWR_TREE_FETCHES   8  /* ranges of tree nodes fetched at once */
 #define FWR_FETCHES_MAX    (FWR_LANES_MAX + FWR_TREE_FETCHES)
@@ -316,6 +316,7 @@ struct fwr_recipient {
     uint8_t judged; /* the candidate whose manifest is being fetched, or FWR_NONE */
     uint8_t judge_fetch;
     uint8_t sample;   /* peers asked in this round */
+    uint8_t wanted;   /* peers to ask in this round, as requests become free */
     int chosen;       /* index of the chosen candidate, or -1 */
     uint8_t *scratch; /* an envelope on its way: shares memory with `tags` */
     struct fwr_manifest scratch_manifest;

@@ -24,10 +24,14 @@ static uint32_t draw(struct fwr_recipient *r, uint32_t below)
     return value % below;
 }
 
-static void ask(struct fwr_recipient *r, uint8_t peer)
+/* False when as many requests are on their way as may be. */
+static bool ask(struct fwr_recipient *r, uint8_t peer)
 {
     fwr_transfer_ask(r, peer, 0);
+    if (r->peers[peer].asked == 0)
+        return false;
     r->sample++;
+    return true;
 }
 
 static bool askable(const struct fwr_recipient *r, uint8_t peer, bool busy_too)
@@ -50,21 +54,23 @@ static void ask_promised(struct fwr_recipient *r)
         ask(r, best);
 }
 
-/* Asks donors not yet asked, drawn at random, until `count` are asked. Those that are busy for
- * some time yet are left alone, unless there is nobody else. */
-static void ask_sample(struct fwr_recipient *r, uint8_t count)
+/* Asks donors not yet asked, drawn at random, until as many are asked as are wanted. Those that are
+ * busy for some time yet are left alone, unless there is nobody else. */
+static void ask_sample(struct fwr_recipient *r)
 {
     uint8_t total = r->config.peer_count, left = 0;
     bool busy_too = r->sample == 0 && fwr_negotiate_all_busy(r);
 
     for (uint8_t i = 0; i < total; i++)
         left = (uint8_t)(left + askable(r, i, busy_too));
-    for (; r->sample < count && left > 0; left--) {
+    for (; r->sample < r->wanted && left > 0; left--) {
         uint8_t i = (uint8_t)draw(r, total);
         while (!askable(r, i, busy_too))
             i = (uint8_t)((i + 1) % total);
-        ask(r, i);
+        if (!ask(r, i))
+            return; /* the rest as requests become free */
     }
+    r->wanted = r->sample;
 }
 
 /* A few at first. More when they are silent or offer what cannot be taken; all of them before we
@@ -77,7 +83,8 @@ static uint8_t sample_size(const struct fwr_recipient *r)
     if (total <= ASK_ALL_MAX || (r->config.rounds != UINT8_MAX &&
                                  r->tries + FWR_BUSY_ROUNDS >= r->config.rounds * FWR_BUSY_ROUNDS))
         return total;
-    return (uint8_t)(SAMPLE_FIRST << (r->escalation < 5 ? r->escalation : 5));
+    uint32_t size = SAMPLE_FIRST << (r->escalation < 7 ? r->escalation : 7);
+    return (uint8_t)(size < total ? size : total);
 }
 
 static void escalate(struct fwr_recipient *r)
@@ -109,18 +116,21 @@ void fwr_negotiate_begin(struct fwr_recipient *r)
     r->sample = 0;
     r->gathered = false;
     ask_promised(r);
-    ask_sample(r, sample_size(r));
-    fwr_recipient_log(r, FWR_LOG_NOTICE, "asking %u of %u donors for an image", r->sample, total);
+    r->wanted = sample_size(r);
+    ask_sample(r);
+    fwr_recipient_log(r, FWR_LOG_NOTICE, "asking %u of %u donors for an image", r->wanted, total);
 }
 
 int fwr_negotiate_gather(struct fwr_recipient *r)
 {
     bool waiting = false;
 
+    if (r->sample < r->wanted)
+        ask_sample(r);
     for (size_t i = 0; i < FWR_PENDING_MAX && !waiting; i++)
         waiting =
             r->pending[i].state != FWR_PENDING_FREE && r->pending[i].purpose == FWR_PURPOSE_ASK;
-    if (!waiting || (r->candidate_count > 0 && r->gathered))
+    if (!waiting || (r->candidate_count > 0 && r->gathered && r->sample >= r->wanted))
         return FWR_OK;
     return FWR_PENDING;
 }

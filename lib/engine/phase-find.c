@@ -99,9 +99,12 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
         return fwr_phase_back_off(r, error);
     if (memcmp(r->journal.id, r->id, FWR_ID_SIZE) != 0)
         r->guard_saved = r->guard_done = false;
-    fwr_recipient_log(r, FWR_LOG_NOTICE, "chosen: version %s, sequence %u, security version %u",
+    fwr_recipient_log(r, FWR_LOG_NOTICE,
+                      "chosen: version %s, sequence %u, security version %u; %u of %u donors were "
+                      "asked, the highest sequence confirmed so far is %u",
                       r->manifest.version, (unsigned)r->manifest.sequence,
-                      (unsigned)r->manifest.security_version);
+                      (unsigned)r->manifest.security_version, r->sample, r->config.peer_count,
+                      (unsigned)r->floors.sequence);
     if (r->bus || r->mode == FWR_START_DRY_RUN)
         return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
     return fwr_phase_enter(r, FWR_PHASE_HOLD);

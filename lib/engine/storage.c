@@ -80,7 +80,8 @@ static void lay_out_work(struct arena *arena, const struct fwr_recipient_config 
     layout->fetch_count = (uint8_t)(c->lanes + FWR_TREE_FETCHES);
     layout->fetches =
         (struct fwr_fetch *)take(arena, sizeof(*layout->fetches) * layout->fetch_count);
-    layout->candidate_max = (uint8_t)(offers < FWR_CANDIDATES_MAX ? offers : FWR_CANDIDATES_MAX);
+    uint32_t most = c->peer_count < FWR_CANDIDATES_MAX ? FWR_CANDIDATES_MAX : c->peer_count + 1u;
+    layout->candidate_max = (uint8_t)(offers < most ? offers : most);
     layout->candidates =
         (struct fwr_candidate *)take(arena, sizeof(*layout->candidates) * layout->candidate_max);
     layout->lanes = (struct fwr_lane *)take(arena, sizeof(*layout->lanes) * c->lanes);

@@ -157,10 +157,26 @@ static void threat_04_rollback(void **state)
 
 /* ---- freeze ---- */
 
-static void freeze(uint64_t seed, unsigned donors, unsigned fresh, uint32_t promised)
+/* What the log reports of the search. */
+static struct {
+    unsigned rounds, asked, of, chosen;
+} report;
+
+static void listen(void *ctx, enum fwr_log_level level, const char *text)
+{
+    unsigned asked = 0, of = 0;
+
+    (void)ctx, (void)level;
+    report.rounds += sscanf(text, "asking %u of %u donors", &asked, &of) == 2;
+    sscanf(text, "chosen: version %*s sequence %u, security version %*u; %u of %u donors",
+           &report.chosen, &report.asked, &report.of);
+}
+
+static void freeze(uint64_t seed, unsigned donors, unsigned fresh, uint32_t promised,
+                   uint8_t rounds)
 {
     threat_begin(seed);
-    w.config.rounds = 8;
+    w.config.rounds = rounds;
     w.config.gather_ms = 200;
     for (unsigned i = 0; i < donors; i++) {
         if (i == fresh)
@@ -172,8 +188,14 @@ static void freeze(uint64_t seed, unsigned donors, unsigned fresh, uint32_t prom
     w.expected[0] = &newer;
     if (donors > 8)
         w.rules.min_sequence = 8; /* the last confirmed one: what is older is stale */
+    memset(&report, 0, sizeof(report));
+    w.platform.log = listen;
     assert_int_equal(world_boot(&w), FWR_OK);
     assert_int_equal(world_repair(&w), 0);
+    assert_true(report.rounds <= w.config.rounds);
+    assert_int_equal(report.of, donors);
+    assert_in_range(report.asked, donors > 8 ? 2 : donors, donors);
+    assert_int_equal(report.chosen, 8);
     assert_int_equal(world_status(&w).sequence, 8);
     assert_true(world_is_right(&w, &newer));
     threat_end();
@@ -185,11 +207,14 @@ static void threat_05_freeze(void **state)
 {
     (void)state;
     for (unsigned fresh = 0; fresh < 8; fresh++) {
-        freeze(fresh, 8, fresh, 7);
-        freeze(fresh, 8, fresh, UINT32_MAX);
+        freeze(fresh, 8, fresh, 7, 1);
+        freeze(fresh, 8, fresh, UINT32_MAX, 1);
     }
-    for (unsigned fresh = 0; fresh < 40; fresh += 13)
-        freeze(100 + fresh, 40, fresh, 7);
+    /* 2, 4, 8 … are asked, and in the last round all. */
+    for (unsigned fresh = 0; fresh < 100; fresh += 11) {
+        freeze(100 + fresh, 100, fresh, 7, 5);
+        freeze(200 + fresh, 100, fresh, UINT32_MAX, 8);
+    }
     threat_nothing_foreign(5, "freeze");
 }
 

@@ -359,16 +359,16 @@ static void post(struct world *w, uint8_t peer, uint8_t command, bool reply, con
 static void count_in_flight(struct world *w)
 {
     uint32_t count = 0;
-    uint64_t peers = 0;
+    bool peers[WORLD_DONORS_MAX] = {false};
     uint8_t many = 0;
 
     for (size_t i = 0; i < w->message_top; i++) {
-        count += w->messages[i].used;
-        if (w->messages[i].used)
-            peers |= UINT64_C(1) << w->messages[i].peer;
+        if (!w->messages[i].used)
+            continue;
+        count++;
+        many = (uint8_t)(many + !peers[w->messages[i].peer]);
+        peers[w->messages[i].peer] = true;
     }
-    for (; peers; peers >>= 1)
-        many = (uint8_t)(many + (peers & 1));
     w->in_flight = count;
     if (count > w->most_in_flight)
         w->most_in_flight = count;

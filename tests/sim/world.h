@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A world in a box: one recipient and up to forty donors in one process, on virtual time and
+ * A world in a box: one recipient and up to a hundred donors in one process, on virtual time and
  * one seed, with the library's own engines, codecs and dispatcher between them. The network
  * delays, loses, repeats and garbles as it is told; the same seed gives the same run.
  */
@@ -21,7 +21,7 @@
 
 #include "tests/unit/given_image.h"
 
-#define WORLD_DONORS_MAX   40
+#define WORLD_DONORS_MAX   100
 #define WORLD_IMAGES_MAX   3 /* of one donor */
 #define WORLD_RECORDS      8
 #define WORLD_MESSAGES_MAX 512
