@@ -62,6 +62,20 @@ fleet: tests/sim/fleet tests/sim/fleet_bound
 	tests/sim/fleet $(FLEET)
 MOSTLYCLEANFILES += fleet.json fleet.svg
 
+# `make sim`: whole worlds, each from one seed; SEEDS=10000 for many, SEED=7 to see one.
+box_sources = tests/sim/queue.c tests/sim/queue.h tests/sim/box.h tests/sim/box.c \
+	tests/sim/box-plan.c tests/sim/box-node.c tests/sim/box-bmc.c tests/sim/box-watch.c \
+	tests/sim/box-console.c tests/sim/box-liar.c tests/sim/box-hand.c tests/sim/box-net.c \
+	tests/sim/box-mischief.c tests/sim/box-trace.c
+check_LTLIBRARIES += tests/sim/libbox.la
+tests_sim_libbox_la_SOURCES = $(box_sources)
+check_PROGRAMS += tests/sim/sim
+tests_sim_sim_LDADD = tests/sim/libbox.la $(LDADD)
+SEEDS = 1000
+SEED =
+sim: tests/sim/sim
+	tests/sim/sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS))
+
 # One test of every row of the table in doc/SECURITY.md.
 check_LTLIBRARIES += tests/sim/libthreat.la
 tests_sim_libthreat_la_SOURCES = tests/sim/threat.c tests/sim/threat.h
@@ -80,4 +94,4 @@ tests_sim_test_threats_peer_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_flash_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif
-.PHONY: fleet powercut
+.PHONY: fleet powercut sim
