@@ -207,6 +207,14 @@ struct fwr_journal {
     uint32_t units[FWR_REDO_MAX]; /* chip addresses in flight */
 };
 
+/* What is known of a segment, in `top_marks`. */
+enum fwr_segment_mark {
+    FWR_SEGMENT_RIGHT = 0,
+    FWR_SEGMENT_WRONG = 1, /* differs from the donor's tree */
+    FWR_SEGMENT_DONE = 2,
+    FWR_SEGMENT_AGAIN = 3, /* was right, but a unit of it was written without a look at it */
+};
+
 /* ---- recipient ---- */
 
 /* ---- waive: leaves that the board's own map preserves ---- */

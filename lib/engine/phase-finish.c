@@ -42,6 +42,7 @@ int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
     if (error)
         return error;
     memcpy(r->journal.id, r->id, FWR_ID_SIZE);
+    r->journal.run = r->run; /* a healthy flash needed no INTENT */
     r->journal.count = 0;
     r->journal.unit_size = r->unit_size;
     r->journal.guarded = r->journal.all = false;

@@ -29,12 +29,13 @@ static uint32_t next_segment(const struct fwr_recipient *r)
             uint32_t leaf;
             if (!(r->guard_saved && r->redo[i] == r->guard_unit) &&
                 fwr_manifest_leaf_at(&r->manifest, r->redo[i] + at, &leaf) &&
-                r->top_marks[leaf / per_segment] < 2)
+                r->top_marks[leaf / per_segment] != FWR_SEGMENT_DONE)
                 return leaf / per_segment;
         }
     }
     for (uint32_t s = 0; s < r->top_local.leaves; s++)
-        if (r->top_marks[s] == 1 || (r->all_owed && r->top_marks[s] == 0))
+        if (r->top_marks[s] == FWR_SEGMENT_WRONG || r->top_marks[s] == FWR_SEGMENT_AGAIN ||
+            (r->all_owed && r->top_marks[s] == FWR_SEGMENT_RIGHT))
             return s;
     return FWR_NO_ADDRESS;
 }
@@ -51,7 +52,8 @@ int fwr_phase_segment_hash(struct fwr_recipient *r, bool *progress)
     bool guard = r->phase == FWR_PHASE_GUARD_HASH;
     int error = fwr_scan_segment_step(r);
     /* Where the top did not differ, the local root is the authenticated one. */
-    const struct fwr_tree_part *top = r->top_marks[r->segment] ? &r->top_remote : &r->top_local;
+    bool differs = r->top_marks[r->segment] == FWR_SEGMENT_WRONG;
+    const struct fwr_tree_part *top = differs ? &r->top_remote : &r->top_local;
 
     *progress = true;
     if (error)
@@ -117,7 +119,7 @@ int fwr_phase_segment_descent(struct fwr_recipient *r, bool *progress)
     fwr_waive_learn(r);
     r->status.blocks_wrong += count_marks(r);
     if (r->mode == FWR_START_DRY_RUN) {
-        r->top_marks[r->segment] = 2;
+        r->top_marks[r->segment] = FWR_SEGMENT_DONE;
         r->segments_done++;
         return fwr_phase_next_segment(r);
     }
@@ -133,7 +135,7 @@ int fwr_phase_units(struct fwr_recipient *r, bool *progress)
         return error;
     *progress = true;
     fwr_repair_settle(r);
-    r->top_marks[r->segment] = 2; /* done */
+    r->top_marks[r->segment] = FWR_SEGMENT_DONE;
     r->segments_done++;
     return fwr_phase_next_segment(r);
 }

@@ -124,6 +124,21 @@ bool fwr_repair_plan_owed_fill(struct fwr_recipient *r)
     return r->plan_count > 0;
 }
 
+/* What an owed unit holds of other segments is written back as it is read now, and may have
+ * decayed since the segment was found right: it is looked at again. */
+static void look_again(struct fwr_recipient *r, uint32_t unit)
+{
+    uint32_t per_segment = fwr_tree_segment_leaves(r->leaves), leaf;
+
+    for (uint32_t at = 0; at < r->unit_size; at += fwr_block_size(r)) {
+        if (!fwr_manifest_leaf_at(&r->manifest, unit + at, &leaf))
+            continue;
+        uint8_t *mark = &r->top_marks[leaf / per_segment];
+        if (leaf / per_segment != r->segment && *mark == FWR_SEGMENT_RIGHT)
+            *mark = FWR_SEGMENT_AGAIN;
+    }
+}
+
 void fwr_repair_plan_segment(struct fwr_recipient *r)
 {
     fwr_repair_reset(r);
@@ -133,6 +148,8 @@ void fwr_repair_plan_segment(struct fwr_recipient *r)
             uint32_t address = fwr_manifest_leaf_address(&r->manifest, r->segment_first + i);
             bool is_owed = fwr_repair_owed(r, unit_of(r, address));
             bool wanted = r->marks[i] || (r->all_owed && unit_is_written(r, address));
+            if (owed && is_owed)
+                look_again(r, unit_of(r, address));
             if (owed ? is_owed : !is_owed && wanted)
                 fwr_repair_plan_unit(r, address);
         }

@@ -182,6 +182,8 @@ static void supervise(struct box_node *n, const struct fwr_status_page *status)
         return;
     if (status->run != b->judged_run && status->state != FWR_STATE_IDLE) {
         b->judged_run = status->run;
+        if (status->mode == FWR_START_REPAIR)
+            b->unfinished = status->state == FWR_STATE_FAILED;
         if (asks_for_repair(status)) {
             start(n, FWR_START_REPAIR);
             return;
@@ -193,8 +195,7 @@ static void supervise(struct box_node *n, const struct fwr_status_page *status)
         box_wake(n, b->patience);
         return;
     }
-    bool damaged = b->host.held || status->state == FWR_STATE_FAILED;
-    start(n, damaged || !b->check_first ? FWR_START_REPAIR : FWR_START_CHECK);
+    start(n, b->unfinished || b->host.held || !b->check_first ? FWR_START_REPAIR : FWR_START_CHECK);
     b->check_first = true;
 }
 
@@ -254,10 +255,12 @@ static bool step(struct box_node *n)
     struct box_bmc *b = n->bmc;
     struct fwr_status_page status;
     bool busy = fwr_donor_step(n->donor, box_clock(n)) == FWR_PENDING;
+    bool yielded = b->yielded;
 
     fwr_recipient_status(b->recipient, &status);
     if (!share_flash(n, status.state))
         return true;
+    busy |= b->yielded != yielded;
     busy |= fwr_recipient_step(b->recipient, box_clock(n)) == FWR_PENDING;
     if (b->cut)
         return false;

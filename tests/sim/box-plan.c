@@ -348,7 +348,8 @@ static void plan_bmc(struct box_node *n)
 
 /* ---- consoles ---- */
 
-/* The first is honest and has the newest good image; the others are what the draw gives. */
+/* The first is honest and has a good image, often the newest; the others are what the draw gives.
+ * Then the newest may be had of liars only. */
 static void plan_console(struct box_node *n)
 {
     struct box *box = n->box;
@@ -358,10 +359,11 @@ static void plan_console(struct box_node *n)
     uint32_t images = box_draw(box, 1u << box->image_count);
 
     c->meddles = box_chance(box, 50);
-    c->often = (uint8_t)between(box, 1, 12);
+    c->often = (uint8_t)(box_chance(box, 30) ? 1 : between(box, 2, 12));
     n->donor_config.trust = &box->images[0].given.trust;
     if (first) {
-        box_console_make(n, newest | (images & good), false);
+        images &= good;
+        box_console_make(n, images == 0 || box_chance(box, 60) ? images | newest : images, false);
         return;
     }
     if (box_chance(box, 55)) {

@@ -41,8 +41,10 @@ static bool block_is(const struct box_image *image, uint32_t address, const uint
            memcmp(bytes, bytes + 1, length - 1) == 0;
 }
 
-/* `but`: an erase unit that does not matter, or UINT32_MAX. */
-static bool holds(const struct box_node *n, const struct box_image *image, uint32_t but)
+#define NOWHERE UINT32_MAX
+
+/* The first block that is not this image's, outside the erase unit `but`; or NOWHERE. */
+static uint32_t first_wrong(const struct box_node *n, const struct box_image *image, uint32_t but)
 {
     const struct fwr_region_map *map = &image->given.manifest.map;
     uint32_t block = n->box->block_size;
@@ -50,17 +52,16 @@ static bool holds(const struct box_node *n, const struct box_image *image, uint3
     for (uint16_t i = 0; i < map->count; i++) {
         const struct fwr_region *r = &map->regions[i];
         for (uint32_t at = r->offset; at < r->offset + r->length; at += block)
-            if (r->kind != FWR_REGION_PRESERVE && !is_waived(n, at) &&
-                at / n->box->erase_size != but &&
-                !block_is(image, at, n->bmc->cells + at, block))
-                return false;
+            if (r->kind != FWR_REGION_PRESERVE && at / n->box->erase_size != but &&
+                !is_waived(n, at) && !block_is(image, at, n->bmc->cells + at, block))
+                return at;
     }
-    return true;
+    return NOWHERE;
 }
 
 bool box_holds(const struct box_node *n, const struct box_image *image)
 {
-    return holds(n, image, UINT32_MAX);
+    return first_wrong(n, image, NOWHERE) == NOWHERE;
 }
 
 const struct box_image *box_what_it_holds(const struct box_node *n)
@@ -79,7 +80,7 @@ const struct box_image *box_what_it_holds(const struct box_node *n)
 static void check_guard(struct box_node *n)
 {
     const struct box_bmc *b = n->bmc;
-    bool looks_right = false;
+    uint32_t wrong = NOWHERE;
 
     if (!b->body || b->config.guard != FWR_GUARD_ALWAYS)
         return;
@@ -88,12 +89,13 @@ static void check_guard(struct box_node *n)
         uint32_t guard = image->given.manifest.guard;
         if (!block_is(image, guard, b->cells + guard, n->box->block_size))
             continue;
-        if (holds(n, image, guard / n->box->erase_size))
+        wrong = first_wrong(n, image, guard / n->box->erase_size);
+        if (wrong == NOWHERE)
             return;
-        looks_right = true;
     }
-    if (looks_right)
-        box_violate(n->box, n, "half an image is bootable");
+    if (wrong != NOWHERE)
+        box_violate(n->box, n, "half an image is bootable: the guard block is right, %#x is not",
+                    (unsigned)wrong);
 }
 
 static bool counts_for_cut(const struct box_bmc *b, const struct fwr_fault_event *event)
@@ -127,6 +129,19 @@ static enum fwr_fault_verdict power(struct box_node *n, struct fwr_fault_event *
     return b->how;
 }
 
+static void say_operation(struct box_node *n, const struct fwr_fault_event *event)
+{
+    static const char *const names[] = {
+        [FWR_FAULT_FLASH_ERASE] = "erases",     [FWR_FAULT_FLASH_PROGRAM] = "programs",
+        [FWR_FAULT_STORE_WRITE] = "writes record", [FWR_FAULT_STORE_REMOVE] = "removes record",
+        [FWR_FAULT_HOST_HOLD] = "holds its host", [FWR_FAULT_HOST_RELEASE] = "releases its host",
+    };
+    size_t i = event->operation;
+
+    if (i < sizeof(names) / sizeof(names[0]) && names[i] != NULL)
+        box_say(n->box, n, "%s %#x", names[i], (unsigned)event->offset);
+}
+
 static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
 {
     struct box_node *n = ctx;
@@ -142,6 +157,7 @@ static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
         box_violate(n->box, n, "the host is released with half an image");
     if (event->operation == FWR_FAULT_FLASH_ERASE && !b->host.bus_taken)
         box_violate(n->box, n, "erases a flash that its host may be reading");
+    say_operation(n, event);
     return power(n, event);
 }
 
@@ -171,10 +187,14 @@ static int watched_erase(void *ctx, uint32_t offset, uint32_t length)
     return b->nor.flash.erase(&b->nor, offset, length);
 }
 
+/* Of an image that the board may run, or what was there before; or blank, which is what is left
+ * of a unit that was erased when its donors were lost. */
 static bool may_be_written(const struct box_node *n, uint32_t address, const uint8_t *bytes)
 {
     uint32_t block = n->box->block_size;
 
+    if (bytes[0] == 0xff && memcmp(bytes, bytes + 1, block - 1) == 0)
+        return true;
     for (uint8_t i = 0; i < n->box->good_count; i++)
         if (box_fits(n, &n->box->images[i]) &&
             block_is(&n->box->images[i], address, bytes, block))
@@ -361,6 +381,7 @@ void box_damage(struct box_node *n, uint32_t offset, uint32_t length)
     for (uint32_t at = offset; at < offset + length && at < n->box->size; at += block)
         if (!is_preserved(n, at))
             poke(n, at, block);
+    n->bmc->touched = n->bmc->body = false; /* the BMC is not the last who wrote */
 }
 
 void box_watch_look(struct box_node *n)

@@ -225,6 +225,7 @@ struct box_bmc {
 
     /* Its supervisor. */
     bool check_first;
+    bool unfinished; /* the last repair failed, whatever an operator did since */
     uint32_t judged_run;
     uint64_t patience;  /* box time before which it does nothing */
     uint8_t last_state; /* as the trace knows it */

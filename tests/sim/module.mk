@@ -6,7 +6,7 @@ tests_sim_libworld_la_SOURCES = tests/sim/world.c tests/sim/world.h
 sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_powercut \
 	tests/sim/test_figures tests/sim/test_push tests/sim/test_geometry \
 	tests/sim/test_replies tests/sim/test_donors \
-	tests/sim/test_waived tests/sim/test_control
+	tests/sim/test_waived tests/sim/test_control tests/sim/test_restarts
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
 tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
@@ -41,6 +41,7 @@ tests_sim_test_waived_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_control_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_donors_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_restarts_LDADD = $(tests_sim_test_recovery_LDADD)
 
 # `make fleet`: 10,000 recipients that fail in the same second. FLEET takes options, for
 # example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
