@@ -413,6 +413,11 @@ class Session15:
 
     def ask(self, command, data=b"", netfn=0x06, code=0):
         """One command, application by default; the reply from the completion code on."""
+        reply = self.answer(command, data, netfn)
+        need(reply[0] == code, f"command {command:02x}h: {reply.hex()}")
+        return reply
+
+    def answer(self, command, data, netfn=0x2E):
         head = bytes([0x20, netfn << 2])
         body = bytes([0x81, 0, command]) + data
         message = head + bytes([-sum(head) & 255]) + body + bytes([-sum(body) & 255])
@@ -421,7 +426,7 @@ class Session15:
         if self.sequence:
             self.sequence += 1
         reply = self.sock.recv(1024)[14:]
-        need(reply[5] == command and reply[6] == code, f"command {command:02x}h: {reply.hex()}")
+        need(reply[5] == command, f"command {command:02x}h: {reply.hex()}")
         return reply[6:-1]
 
     def close(self):

@@ -2,7 +2,8 @@
 if DONOR
 check_PROGRAMS += tests/e2e/rmcp_ask tests/e2e/rmcp_respond
 check_scripts += tests/e2e/rmcp_interop
-check_PROGRAMS += tests/e2e/hostile_donor
+check_PROGRAMS += tests/e2e/hostile_donor tests/e2e/rmcp_pipe
+tests_e2e_rmcp_pipe_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fwr_rmcp_keys_derive
 endif
 noinst_HEADERS += tests/e2e/udp.h
 EXTRA_DIST += tests/e2e/tool.bash
@@ -18,7 +19,7 @@ if TOOLS
 check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
-	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor
+	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor tests/e2e/threats_client
 
 # `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
 check_LTLIBRARIES += witness.la
@@ -31,6 +32,8 @@ kills: all witness.la
 threats: all witness.la $(check_PROGRAMS)
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
 		$(srcdir)/tests/e2e/threats_donor --all
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
+		$(srcdir)/tests/e2e/threats_client --all
 CLEANFILES += kills.json
 endif
 endif
