@@ -11,7 +11,7 @@ tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/vectors.c
 if DONOR
 unit_tests += tests/unit/test_rmcp_handshake tests/unit/test_rmcp_initiator \
 	tests/unit/test_rmcp_responder tests/unit/test_rmcp_session \
-	tests/unit/test_rmcp_road
+	tests/unit/test_rmcp_insider tests/unit/test_rmcp_road
 endif
 EXTRA_DIST += tests/unit/rmcp_pair.h
 EXTRA_DIST += tests/unit/given_image.h

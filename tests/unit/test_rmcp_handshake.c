@@ -244,9 +244,12 @@ static void configuration_is_checked(void **state)
     struct pair pair;
     struct fwr_rmcp_initiator *initiator;
     struct fwr_rmcp_responder *responder;
+    struct fwr_platform no_random;
 
     (void)state;
     pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+    no_random = pair.platform;
+    no_random.random = NULL;
 #define REFUSED(change)                                                                            \
     do {                                                                                           \
         struct fwr_rmcp_initiator_config config = pair.initiator_config;                           \
@@ -260,6 +263,9 @@ static void configuration_is_checked(void **state)
     } while (0)
     REFUSED(config.size--);
     REFUSED(config.platform = NULL);
+    REFUSED(config.platform = &no_random);
+    REFUSED(config.user = NULL);
+    REFUSED(config.password = NULL);
     REFUSED(config.user_length = 0); /* the null user */
     REFUSED(config.user_length = 17);
     REFUSED(config.password_length = 0);
@@ -288,13 +294,23 @@ static void configuration_is_checked(void **state)
         free(storage);                                                                             \
     } while (0)
     REFUSED(config.size++);
+    REFUSED(config.platform = NULL);
+    REFUSED(config.platform = &no_random);
+    REFUSED(config.users = NULL);
     REFUSED(config.user_count = 0);
     REFUSED(config.user_count = 64);
     REFUSED(config.suite_sha256 = false); /* no suite left */
     REFUSED(config.kg_length = 3);
+    REFUSED(config.kg_length = 21);
+    REFUSED(config.datagram = 1473);
+    REFUSED(user.name = NULL);
     REFUSED(user.name_length = 0);
+    REFUSED(user.name_length = 17);
+    REFUSED(user.password = NULL);
     REFUSED(user.password_length = 0);
+    REFUSED(user.password_length = 21);
     REFUSED(user.privilege = FWR_PRIVILEGE_CALLBACK);
+    REFUSED(user.privilege = FWR_PRIVILEGE_ADMIN + 1);
     REFUSED(user.suite_sha1 = user.suite_sha256 = false);
 #undef REFUSED
     uint8_t *storage = malloc(pair.responder_size);
@@ -307,7 +323,41 @@ static void configuration_is_checked(void **state)
     assert_int_equal(fwr_rmcp_initiator_init(&initiator, storage + 1, pair.initiator_size,
                                              &pair.initiator_config),
                      FWR_E_ARGUMENT);
+    assert_int_equal(fwr_rmcp_responder_init(&responder, storage + 1, pair.responder_size,
+                                             &pair.responder_config),
+                     FWR_E_ARGUMENT);
     free(storage);
+    assert_int_equal(
+        fwr_rmcp_initiator_init(&initiator, NULL, pair.initiator_size, &pair.initiator_config),
+        FWR_E_ARGUMENT);
+    assert_int_equal(
+        fwr_rmcp_responder_init(&responder, NULL, pair.responder_size, &pair.responder_config),
+        FWR_E_ARGUMENT);
+    assert_int_equal(fwr_rmcp_initiator_init(&initiator, NULL, 0, NULL), FWR_E_ARGUMENT);
+    assert_int_equal(fwr_rmcp_responder_init(&responder, NULL, 0, NULL), FWR_E_ARGUMENT);
+    assert_int_equal(fwr_rmcp_responder_storage(NULL), 0);
+    fwr_rmcp_initiator_end(NULL);
+    fwr_rmcp_responder_end(NULL);
+    pair_end(&pair);
+}
+
+/* Without a suite in the configuration it is the strong one; without a log nobody minds. */
+static void defaults_are_the_strong_ones(void **state)
+{
+    struct pair pair;
+
+    (void)state;
+    pair_configure(&pair, FWR_RMCP_SUITE_SHA256);
+    pair.initiator_config.suite = 0;
+    pair.initiator_config.attempts = 2;
+    pair.responder_config.idle_ms = 5000;
+    pair.responder_config.half_open = 1;
+    pair.platform.log = NULL;
+    pair_init(&pair);
+    pair_open(&pair);
+    assert_int_equal(pair.event.suite, FWR_RMCP_SUITE_SHA256);
+    pair_round_trip(&pair, 1);
+    assert_true(fwr_rmcp_responder_next_timeout(pair.responder) == pair.now + 5000);
     pair_end(&pair);
 }
 
@@ -773,6 +823,7 @@ int main(void)
         cmocka_unit_test(full_responder_has_its_error),
         cmocka_unit_test(quiet_session_makes_room),
         cmocka_unit_test(configuration_is_checked),
+        cmocka_unit_test(defaults_are_the_strong_ones),
         cmocka_unit_test(lost_datagrams_are_repeated),
         cmocka_unit_test(repeats_the_same_answers),
         cmocka_unit_test(silence_ends_in_timeout),
