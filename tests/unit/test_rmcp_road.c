@@ -318,6 +318,44 @@ static void nobody_answers_the_handshake(void **state)
     assert_int_equal(ask(world, 1, 1), FWR_E_SESSION_CLOSED);
 }
 
+/* The peer says no: that is told at once, with its reason, and the road rests. */
+static void a_refusal_takes_it_down(void **state)
+{
+    struct world *world = *state;
+
+    world->pair.users[0].suite_sha256 = false;
+    assert_int_equal(ask(world, 1, 1), FWR_E_BUSY);
+    carry(world);
+    assert_int_equal(world->states, 1);
+    assert_int_equal(world->error, FWR_E_SESSION_SUITE);
+    assert_false(world->with_limits);
+    assert_int_equal(ask(world, 1, 1), FWR_E_SESSION_CLOSED);
+    world->pair.users[0].suite_sha256 = true;
+    wait_until(world, world->pair.now + PAUSE);
+    open_road(world);
+}
+
+/* To the engines a road is a link like any other. */
+static void it_is_a_link(void **state)
+{
+    struct world *world = *state;
+    const struct fwr_link *link = fwr_rmcp_road_link(world->road);
+    const uint8_t data[] = {7, 0};
+    struct fwr_link_limits limits;
+
+    link->limits(link->ctx, &limits);
+    assert_int_equal(limits.max_request, world->limits.max_request);
+    assert_int_equal(limits.medium, FWR_MEDIUM_LAN);
+    assert_int_equal(link->send(link->ctx, world->pair.now, 2, data, sizeof(data)), FWR_E_BUSY);
+    carry(world);
+    assert_int_equal(link->send(link->ctx, world->pair.now, 2, data, sizeof(data)), FWR_OK);
+    carry(world);
+    assert_int_equal(world->pair.event.id.command, FWR_COMMAND_BASE + 2);
+    answer(world, &world->pair.event.id);
+    assert_int_equal(world->replies, 1);
+    assert_int_equal(world->command, 2);
+}
+
 static void no_way_to_send_takes_it_down(void **state)
 {
     struct world *world = *state;
@@ -441,6 +479,8 @@ int main(void)
         ROAD(rests_longer_after_every_failure),
         ROAD(may_be_hurried),
         ROAD(nobody_answers_the_handshake),
+        ROAD(a_refusal_takes_it_down),
+        ROAD(it_is_a_link),
         ROAD(no_way_to_send_takes_it_down),
         ROAD(late_answers_are_dropped),
         ROAD(silence_means_that_the_peer_is_gone),
