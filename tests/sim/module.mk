@@ -7,7 +7,7 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_figures tests/sim/test_push tests/sim/test_geometry \
 	tests/sim/test_replies tests/sim/test_donors \
 	tests/sim/test_waived tests/sim/test_control tests/sim/test_restarts \
-	tests/sim/test_crypto_faults
+	tests/sim/test_crypto_faults tests/sim/test_report
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
 tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
@@ -42,6 +42,7 @@ tests_sim_test_waived_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_crypto_faults_SOURCES = tests/sim/test_crypto_faults.c $(crypto_faults)
 tests_sim_test_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
 tests_sim_test_crypto_faults_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_report_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_control_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_donors_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)
