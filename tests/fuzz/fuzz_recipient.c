@@ -12,21 +12,14 @@
 
 #include "lib/engine/engine.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/sim/world.h"
+#include "tests/fuzz/small_world.h"
 
 enum {
-    BLOCKS = 16,
-    BLOCK = 512,
-    SIZE = BLOCKS * BLOCK,
     DONORS = 3,
     EVENTS_MAX = 400,
-    TURNS_MAX = 30000,   /* until a run without faults must have ended */
-    AT_ONCE_MAX = 3000,  /* turns without any time passing */
     HEALING_RUNS_MAX = 4 /* that may fail for what went before them */
 };
 
-static struct world w;
-static struct given_image image, newer; /* both signed; two donors have the first, one the second */
 static uint8_t trees[2][4096];
 static uint32_t tree_sizes[2];
 static uint8_t found[SIZE]; /* the flash before the first erase */
@@ -48,35 +41,6 @@ static struct {
 } now;
 
 /* ---- what must hold at every operation on flash, store and host ---- */
-
-static bool body_right(const struct given_image *of)
-{
-    const struct fwr_manifest *m = &of->manifest;
-
-    for (uint16_t i = 0; i < m->map.count; i++) {
-        const struct fwr_region *r = &m->map.regions[i];
-
-        if (r->kind == FWR_REGION_WRITE &&
-            memcmp(w.cells + r->offset, of->bytes + r->offset, r->length) != 0)
-            return false;
-    }
-    return true;
-}
-
-static bool all_right(const struct given_image *of)
-{
-    const struct fwr_manifest *m = &of->manifest;
-
-    for (uint16_t i = 0; i < m->map.count; i++) {
-        const struct fwr_region *r = &m->map.regions[i];
-        const uint8_t *cells = w.cells + r->offset;
-
-        if (r->kind == FWR_REGION_FILL &&
-            (cells[0] != r->fill || memcmp(cells, cells + 1, r->length - 1) != 0))
-            return false;
-    }
-    return body_right(of);
-}
 
 static bool half_bootable(const struct given_image *of)
 {
@@ -153,17 +117,6 @@ static void make_tree(struct given_image *of, uint8_t *tree, uint32_t *size)
                                     (uint8_t)fwr_hash_size(of->hash));
     require(*size <= sizeof(trees[0]));
     require(fwr_tree_of_image(&of->manifest, &input, tree, *size, root) == FWR_OK);
-}
-
-static void make_images(void)
-{
-    image = (struct given_image){
-        .blocks = BLOCKS, .block_size = BLOCK, .sequence = 7, .security_version = 3, .seed = 1};
-    newer = (struct given_image){
-        .blocks = BLOCKS, .block_size = BLOCK, .sequence = 8, .security_version = 4, .seed = 2};
-    require(given_image_make(&image) == FWR_OK && given_image_make(&newer) == FWR_OK);
-    make_tree(&image, trees[0], &tree_sizes[0]);
-    make_tree(&newer, trees[1], &tree_sizes[1]);
 }
 
 static void begin(struct fwr_reader *input)
@@ -590,27 +543,6 @@ static void event(struct fwr_reader *input)
 
 /* ---- the end: all faults stop ---- */
 
-static bool policy_forbids(void)
-{
-    return w.rules.min_sequence > image.sequence || w.rules.media_refused & 1 << FWR_MEDIUM_LAN;
-}
-
-static void run_to_rest(void)
-{
-    uint64_t moment = w.now;
-    unsigned turns = 0, at_once = 0;
-    uint8_t state;
-
-    do {
-        prove_boot();
-        turn();
-        at_once = w.now == moment ? at_once + 1 : 0;
-        moment = w.now;
-        require(at_once < AT_ONCE_MAX && ++turns < TURNS_MAX);
-        state = world_status(&w).state;
-    } while (state != FWR_STATE_DONE && state != FWR_STATE_FAILED && state != FWR_STATE_IDLE);
-}
-
 static bool ended_right(void)
 {
     struct fwr_status_page status = world_status(&w);
@@ -625,11 +557,11 @@ static void settle(void)
     now.cut_at = 0;
     for (uint8_t i = 0; i < DONORS; i++)
         fwr_recipient_peer(w.recipient, w.now, i, FWR_OK, &w.peers[i].limits);
-    run_to_rest();
+    run_to_rest(turn, prove_boot);
     for (int i = 0; i < HEALING_RUNS_MAX && (now.spoiled || !ended_right()); i++) {
         /* A run number of the input's may be the last there is: then it goes round. */
         require(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0) == FWR_OK);
-        run_to_rest();
+        run_to_rest(turn, prove_boot);
         if (ended_right())
             break;
     }
@@ -642,8 +574,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fwr_reader input;
 
-    if (image.bytes == NULL)
+    if (image.bytes == NULL) {
         make_images();
+        make_tree(&image, trees[0], &tree_sizes[0]);
+        make_tree(&newer, trees[1], &tree_sizes[1]);
+    }
     fwr_reader_init(&input, data, size);
     begin(&input);
     for (int i = 0; i < EVENTS_MAX && fwr_reader_left(&input) > 0; i++) {

@@ -13,7 +13,7 @@ fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp tests/fuzz/fuzz_respo
 endif
 if RECIPIENT
 if DONOR
-fuzz_targets += tests/fuzz/fuzz_recipient
+fuzz_targets += tests/fuzz/fuzz_recipient tests/fuzz/fuzz_journal
 endif
 endif
 check_PROGRAMS += $(fuzz_targets)
@@ -36,10 +36,13 @@ tests_fuzz_fuzz_envelope_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_initiator_SOURCES = tests/fuzz/fuzz_initiator.c tests/fuzz/rmcp_hostile.h $(fuzz_main)
 tests_fuzz_fuzz_initiator_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_initiator_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c tests/fuzz/small_world.h $(fuzz_main)
+tests_fuzz_fuzz_journal_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_journal_LDADD = tests/sim/libworld.la $(fuzz_ldadd)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_main)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_manifest_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_recipient_SOURCES = tests/fuzz/fuzz_recipient.c $(fuzz_main)
+tests_fuzz_fuzz_recipient_SOURCES = tests/fuzz/fuzz_recipient.c tests/fuzz/small_world.h $(fuzz_main)
 tests_fuzz_fuzz_recipient_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_recipient_LDADD = tests/sim/libworld.la $(fuzz_ldadd)
 tests_fuzz_fuzz_responder_SOURCES = tests/fuzz/fuzz_responder.c tests/fuzz/rmcp_hostile.h $(fuzz_main)
