@@ -15,6 +15,7 @@
 #define NEXT_HEADER    0x07
 #define PAD_BYTE       0xff
 #define WINDOW_BEHIND  16
+#define AHEAD_MAX      (1 << 20)
 
 int fwr_rmcp_session_init(struct fwr_rmcp_session *session)
 {
@@ -197,12 +198,13 @@ static bool is_fresh(const struct fwr_rmcp_session *session, uint32_t sequence)
     if (sequence == 0)
         return false;
     if (ahead > 0)
-        return true;
+        return ahead <= AHEAD_MAX;
     return ahead >= -WINDOW_BEHIND && (session->seen >> -ahead & 1) == 0;
 }
 
 /* The specification drops packets more than 15 ahead. The sender is proven by now, so a gap
- * only means loss, and dropping would end the session for good: any step ahead is taken. */
+ * only means loss, and dropping would end the session for good: any step ahead that can be loss
+ * is taken. One that cannot would let old packets be ahead again, half way round the numbers. */
 static void mark_seen(struct fwr_rmcp_session *session, uint32_t sequence)
 {
     const int64_t ahead = distance(session, sequence);
