@@ -87,10 +87,10 @@ static int load_trust(struct sim_bmc *bmc)
     error = fwr_keyring_init(&bmc->keyring, &config);
     if ((error == FWR_E_UNPROVISIONED || error == FWR_E_STORE_CORRUPT) &&
         bmc->config.trust != NULL) {
-        bmc->provisioned = malloc(FWR_TRUST_MAX);
+        bmc->provisioned = malloc(FWR_ENVELOPE_MAX);
         if (bmc->provisioned == NULL)
             return FWR_E_MEMORY;
-        error = sim_file_read(bmc->config.trust, false, bmc->provisioned, FWR_TRUST_MAX,
+        error = sim_file_read(bmc->config.trust, false, bmc->provisioned, FWR_ENVELOPE_MAX,
                               &config.provisioned_length);
         config.provisioned = bmc->provisioned;
         if (error == FWR_OK)

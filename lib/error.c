@@ -94,7 +94,7 @@ static const struct row rows[] = {
     {FWR_E_UNPROVISIONED, CC_UNSPECIFIED, "unprovisioned",
      "No trusted keys have been installed yet, so no image can be believed"},
     {FWR_E_ALGORITHM, CC_UNSPECIFIED, "algorithm", "The algorithm is not available in this build"},
-    {FWR_E_REVOKED, CC_UNSPECIFIED, "revoked", "The image is signed by a revoked key"},
+    {FWR_E_REVOKED, CC_UNSPECIFIED, "revoked", "It is signed by a revoked key"},
     {FWR_E_TRUST_SET, CC_UNSPECIFIED, "trust-set", "The set of trusted keys is malformed"},
     {FWR_E_TREE_NODE, CC_UNSPECIFIED, "tree-node",
      "A hash of the tree does not fit the hash above it"},

@@ -72,6 +72,7 @@ int tool_artifact_verify(const struct tool_artifact *artifact, const struct fwr_
     case FWR_OK:
         return TOOL_OK;
     case FWR_E_UNTRUSTED:
+    case FWR_E_PARTLY_SIGNED:
         return tool_error(error, artifact->path,
                           "compare its signatures ('fwrecover image inspect') with the keys "
                           "('fwrecover trust show')");

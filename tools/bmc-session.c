@@ -211,8 +211,18 @@ int tool_bmc_status(struct tool_bmc *bmc, struct fwr_get_status_reply *status)
 int tool_bmc_page(struct tool_bmc *bmc, uint8_t page, uint32_t offset, uint8_t *buffer,
                   size_t capacity, size_t *got)
 {
-    struct fwr_read_page_request request = {
-        .slot = (uint8_t)bmc->slot.value, .page = page, .offset = offset};
+    uint8_t generation = 0;
+
+    return tool_bmc_page_of(bmc, page, &generation, offset, buffer, capacity, got);
+}
+
+int tool_bmc_page_of(struct tool_bmc *bmc, uint8_t page, uint8_t *generation, uint32_t offset,
+                     uint8_t *buffer, size_t capacity, size_t *got)
+{
+    struct fwr_read_page_request request = {.slot = (uint8_t)bmc->slot.value,
+                                            .page = page,
+                                            .generation = *generation,
+                                            .offset = offset};
     struct fwr_read_page_reply reply;
     uint8_t data[FWR_MESSAGE_MAX];
     size_t most;
@@ -233,6 +243,7 @@ int tool_bmc_page(struct tool_bmc *bmc, uint8_t page, uint32_t offset, uint8_t *
         error = FWR_E_MALFORMED;
     if (error != FWR_OK)
         return error;
+    *generation = reply.generation;
     memcpy(buffer, reply.data, reply.length);
     *got = reply.length;
     return FWR_OK;

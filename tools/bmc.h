@@ -8,6 +8,7 @@
 
 #include <fwrecover/command.h>
 #include <fwrecover/recipient.h>
+#include <fwrecover/version.h>
 
 #include "tools/options.h"
 #include "tools/road.h"
@@ -84,6 +85,10 @@ int tool_bmc_status(struct tool_bmc *bmc, struct fwr_get_status_reply *status);
 /* Reads bytes of a page: FWR_OK, *got bytes in `buffer`, 0 at its end. */
 int tool_bmc_page(struct tool_bmc *bmc, uint8_t page, uint32_t offset, uint8_t *buffer,
                   size_t capacity, size_t *got);
+/* The same of one generation of the page: 0 becomes the one that is read, another that is no longer
+ * current is FWR_E_STATE. */
+int tool_bmc_page_of(struct tool_bmc *bmc, uint8_t page, uint8_t *generation, uint32_t offset,
+                     uint8_t *buffer, size_t capacity, size_t *got);
 int tool_bmc_status_page(struct tool_bmc *bmc, struct fwr_status_page *page);
 
 /* Reports an error of the questions above with the BMC's name. Returns the exit status. */

@@ -14,7 +14,8 @@ fwrecover_SOURCES = tools/fwrecover.c \
 	tools/options.c tools/options.h \
 	tools/say.c tools/say.h \
 	tools/signing.c tools/signing.h \
-	tools/trust.c tools/trust.h tools/trust-sign.c
+	tools/trust.c tools/trust.h tools/trust-bmc.c tools/trust-bmc.h tools/trust-revoke.c \
+	tools/trust-show.c tools/trust-sign.c
 fwrecover_SOURCES += tools/net.c tools/net.h tools/secrets.c tools/secrets.h
 fwrecover_SOURCES += tools/bmc.c tools/bmc.h tools/bmc-session.c tools/push.c \
 	tools/scan.c tools/scan.h tools/listener.h

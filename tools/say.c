@@ -44,6 +44,12 @@ int tool_exit_of(int error)
         return TOOL_DAMAGED;
     if (error <= FWR_E_FLASH_READ && error >= FWR_E_HOST_RELEASE)
         return TOOL_IO;
+    if (error == FWR_E_FLOOR_JUMP || error == FWR_E_PARTLY_SIGNED)
+        return TOOL_UNTRUSTED;
+    if (error == FWR_E_FLOOR || error == FWR_E_FLOOR_SPENT)
+        return TOOL_IO;
+    if (error == FWR_E_NO_ML_DSA)
+        return TOOL_USAGE;
     if (error <= FWR_E_NO_DONOR && error >= FWR_E_SESSION_FULL)
         return error == FWR_E_NO_COMPATIBLE ? TOOL_UNTRUSTED : TOOL_NETWORK;
     return TOOL_USAGE;

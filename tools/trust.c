@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `fwrecover trust`: the first provisioning. Builds a trust set from public keys, groups and
- * thresholds, and shows one. What is written is the payload of doc/WIRE.md section 11.4, which
- * a BMC is given locally; no signature is involved.
+ * thresholds. What is written is the payload of doc/WIRE.md section 11.4, which a BMC is given
+ * locally; no signature is involved.
  */
 #include "tools/trust.h"
 
@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <fwrecover/envelope.h>
 #include <fwrecover/error.h>
 
 #include "tools/files.h"
-#include "tools/json.h"
 #include "tools/key.h"
 #include "tools/number.h"
 #include "tools/options.h"
@@ -23,9 +23,10 @@
 int tool_trust_read(const char *path, struct fwr_trust *trust)
 {
     struct tool_bytes bytes;
+    struct fwr_envelope envelope;
     struct stat mode;
-    int status = tool_file_read(path, FWR_TRUST_MAX, false, &bytes);
-    int error;
+    int status = tool_file_read(path, FWR_ENVELOPE_MAX, false, &bytes);
+    int error = FWR_OK;
 
     if (status != TOOL_OK)
         return status;
@@ -35,7 +36,13 @@ int tool_trust_read(const char *path, struct fwr_trust *trust)
                            "others may write to it (mode %04o): chmod go-w %s",
                            (unsigned)(mode.st_mode & 07777), path);
     }
-    error = fwr_trust_decode(bytes.data, bytes.length, trust);
+    /* Bare, or in the envelope in which it followed another: the file is ours, so it is believed.
+     */
+    envelope = (struct fwr_envelope){.payload = bytes.data, .payload_length = bytes.length};
+    if (bytes.length >= 4 && memcmp(bytes.data, "FWRE", 4) == 0)
+        error = fwr_envelope_open(bytes.data, bytes.length, &envelope);
+    if (error == FWR_OK)
+        error = fwr_trust_decode(envelope.payload, envelope.payload_length, trust);
     tool_bytes_free(&bytes);
     return error == FWR_OK ? TOOL_OK
                            : tool_error(error, path, "make one with 'fwrecover trust new'");
@@ -118,7 +125,7 @@ static int add_revoked(struct fwr_trust *trust, const struct tool_list *files)
     return TOOL_OK;
 }
 
-static int write_set(const struct fwr_trust *trust, const char *path, bool force)
+int tool_trust_write(const struct fwr_trust *trust, const char *path, bool force)
 {
     uint8_t bytes[FWR_TRUST_MAX];
     int length = fwr_trust_encode(trust, bytes, sizeof(bytes));
@@ -171,93 +178,17 @@ static int run_new(int argc, char **argv)
         status = add_group(&trust, groups.items[i]);
     if (status == TOOL_OK)
         status = add_revoked(&trust, &revoked);
-    return status == TOOL_OK ? write_set(&trust, output, force) : status;
-}
-
-static void show_json(const struct fwr_trust *trust)
-{
-    struct json_object *object = json_object_new_object();
-    struct json_object *groups, *revoked;
-
-    tool_json_number(object, "generation", trust->generation);
-    groups = tool_json_list(object, "groups");
-    for (uint8_t g = 0; g < trust->group_count; g++) {
-        struct json_object *group = json_object_new_object();
-        struct json_object *keys;
-
-        tool_json_number(group, "threshold", trust->thresholds[g]);
-        keys = tool_json_list(group, "keys");
-        for (uint8_t k = 0; k < trust->key_count; k++) {
-            struct json_object *key;
-
-            if (trust->keys[k].group != g)
-                continue;
-            key = json_object_new_object();
-            tool_json_text(key, "algorithm", tool_key_algorithm(trust->keys[k].algorithm));
-            tool_json_hex(key, "key_id", trust->keys[k].id, FWR_KEY_ID_SIZE);
-            json_object_array_add(keys, key);
-        }
-        json_object_array_add(groups, group);
-    }
-    revoked = tool_json_list(object, "revoked");
-    for (uint8_t r = 0; r < trust->revoked_count; r++) {
-        char id[2 * FWR_KEY_ID_SIZE + 1];
-
-        tool_hex(trust->revoked[r], FWR_KEY_ID_SIZE, id);
-        json_object_array_add(revoked, json_object_new_string(id));
-    }
-    tool_json_print(object);
-}
-
-static void show_text(const struct fwr_trust *trust)
-{
-    char id[2 * FWR_KEY_ID_SIZE + 1];
-
-    printf("generation %lu\n", (unsigned long)trust->generation);
-    for (uint8_t g = 0; g < trust->group_count; g++) {
-        printf("group %u: %u of\n", g + 1U, trust->thresholds[g]);
-        for (uint8_t k = 0; k < trust->key_count; k++) {
-            if (trust->keys[k].group != g)
-                continue;
-            tool_hex(trust->keys[k].id, FWR_KEY_ID_SIZE, id);
-            printf("  %s  %s\n", id, tool_key_algorithm(trust->keys[k].algorithm));
-        }
-    }
-    for (uint8_t r = 0; r < trust->revoked_count; r++) {
-        tool_hex(trust->revoked[r], FWR_KEY_ID_SIZE, id);
-        printf("revoked: %s\n", id);
-    }
-}
-
-static int run_show(int argc, char **argv)
-{
-    bool json = false;
-    const struct tool_option options[] = {
-        {"json", 0, TOOL_FLAG, &json, NULL, "report as JSON", 0, 0},
-        {NULL, 0, TOOL_FLAG, NULL, NULL, NULL, 0, 0},
-    };
-    const struct tool_usage_text usage = {"trust show", "FILE", "Shows a trust set.",
-                                          options,      1,      1};
-    struct fwr_trust trust = {0};
-    char **files;
-    unsigned count;
-    int status;
-
-    if (!tool_options(&usage, argc, argv, &files, &count, &status))
-        return status;
-    status = tool_trust_read(files[0], &trust);
-    if (status == TOOL_OK)
-        (json ? show_json : show_text)(&trust);
-    return status;
+    return status == TOOL_OK ? tool_trust_write(&trust, output, force) : status;
 }
 
 int tool_trust(int argc, char **argv)
 {
     static const struct tool_command commands[] = {
         {"new", "build a trust set from public keys", run_new},
-        {"show", "show a trust set", run_show},
+        {"show", "show a trust set: of a file, a store or a BMC", tool_trust_show},
         {"sign", "sign a trust set that is to follow another", tool_trust_sign},
         {"update", "go from one trust set to the next", tool_trust_update},
+        {"revoke", "make the next trust set, without a key", tool_trust_revoke},
         {NULL, NULL, NULL},
     };
 

@@ -9,7 +9,7 @@ noinst_HEADERS += tests/e2e/udp.h
 EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
 check_scripts += tests/e2e/tool_help tests/e2e/tool_image tests/e2e/tool_bmc tests/e2e/tool_recover \
-	tests/e2e/tool_serve tests/e2e/example
+	tests/e2e/tool_serve tests/e2e/tool_trust tests/e2e/example
 endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media
@@ -20,6 +20,7 @@ check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
 	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor tests/e2e/threats_client
+check_scripts += tests/e2e/sim_trust
 
 # `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
 check_LTLIBRARIES += witness.la
