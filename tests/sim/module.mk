@@ -8,9 +8,12 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_replies tests/sim/test_donors \
 	tests/sim/test_waived tests/sim/test_control tests/sim/test_restarts \
 	tests/sim/test_crypto_faults tests/sim/test_report
+sim_tests += tests/sim/test_floors tests/sim/test_rotation
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
 tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
+tests_sim_test_floors_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_rotation_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_push_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_figures_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
