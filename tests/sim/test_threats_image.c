@@ -8,7 +8,12 @@
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
 
+#include <fwrecover/keyring.h>
+#include <fwrecover/sign.h>
+
 #include "tests/sim/threat.h"
+#include "tests/unit/given_trust.h"
+#include "tests/unit/keys.h"
 #include "wire/cursor.h"
 
 #define FIELDS_MAX      16
@@ -242,12 +247,150 @@ static void threat_07_one_key_counted_twice(void **state)
     threat_nothing_written(7, "one key counted twice");
 }
 
+/* ---- two algorithms ---- */
+
+/* Signs the manifest of `image` with the keys that are named: the envelope's length. */
+static size_t sign_by(const char *const *names, size_t count, uint8_t *envelope)
+{
+    struct fwr_signature signatures[2] = {0};
+    static uint8_t bytes[2][FWR_SIGNATURE_MAX];
+    struct fwr_envelope opened;
+
+    assert_int_equal(fwr_envelope_open(image.envelope, image.envelope_length, &opened), FWR_OK);
+    for (size_t i = 0; i < count; i++) {
+        struct fwr_signer signer;
+
+        keys_signer(names[i], &signer);
+        int length = fwr_signer_sign(&signer, FWR_PREFIX_MANIFEST, opened.payload,
+                                     opened.payload_length, bytes[i]);
+        assert_true(length > 0);
+        memcpy(signatures[i].key_id, signer.key_id, FWR_KEY_ID_SIZE);
+        signatures[i].signature = bytes[i];
+        signatures[i].length = (uint16_t)length;
+        fwr_signer_free(&signer);
+    }
+    int made = fwr_envelope_build(opened.payload, opened.payload_length, signatures, count,
+                                  envelope, GIVEN_ENVELOPE_MAX);
+    assert_true(made > 0);
+    return (size_t)made;
+}
+
+/* Two groups of one key each, of two algorithms: when one of them is broken the other still
+ * protects. */
+static void threat_07_one_of_two_algorithms(void **state)
+{
+    static const char *const names[] = {"ed25519-1.pem", "p384-1.pem"};
+    static struct fwr_trust hybrid;
+    uint8_t envelope[GIVEN_ENVELOPE_MAX];
+
+    (void)state;
+    keys_trust(&hybrid, 1, names, 2);
+    hybrid.group_count = 2;
+    hybrid.thresholds[1] = 1;
+    hybrid.keys[1].group = 1;
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = sign_by(&names[i], 1, envelope);
+        threat_begin(70 + i);
+        w.trust = hybrid;
+        threat_add_liar(envelope, length, image.id, 7);
+        threat_refused(FWR_E_PARTLY_SIGNED);
+    }
+    threat_say(7, "one algorithm broken");
+    assert_int_equal(threat.operations, 0);
+    size_t length = sign_by(names, 2, envelope);
+    threat_begin(72);
+    w.trust = hybrid;
+    threat_add_liar(envelope, length, image.id, 7); /* no liar this time, but its own envelope */
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(world_repair(&w), 0);
+    assert_true(world_is_right(&w, &image));
+    threat_end();
+}
+
+/* ---- going from one trust set to the next ---- */
+
+static struct fwr_keyring keyring;
+
+static int go_to(const struct fwr_trust *set, const char *signers)
+{
+    uint8_t envelope[GIVEN_SET_MAX];
+    size_t length = given_set_signed(set, signers, envelope);
+    int error = fwr_keyring_propose(&keyring, envelope, length);
+
+    threat.attacks += error != FWR_OK;
+    while (!error && fwr_keyring_step(&keyring, true) == FWR_PENDING)
+        ;
+    return error;
+}
+
+/* What the recipient says to what is signed by `signer`, under the set in force. */
+static void offered(char signer, int reason)
+{
+    struct given_image other = {.blocks = 24,
+                                .security_version = 3,
+                                .hardware_min = 2,
+                                .key_seed = (uint8_t)signer,
+                                .seed = (uint8_t)signer};
+
+    assert_int_equal(given_image_make(&other), FWR_OK);
+    w.config.trust = fwr_keyring_trust(&keyring);
+    threat_add_liar(other.envelope, other.envelope_length, other.id, 8);
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(world_repair(&w), REASON(reason));
+    assert_int_equal(w.nor.counts.erases + w.nor.counts.programs, 0);
+    threat.attacks++;
+    threat_end_donors();
+    given_image_free(&other);
+}
+
+/* N revokes nobody, N + 1 revokes a: by whom it has to be signed, and that there is no way back,
+ * neither by the wire nor by an older copy of the store. */
+static void rotate(void)
+{
+    static uint8_t storage[2 * FWR_TRUST_MAX];
+    static struct fwr_trust first, next;
+    uint8_t bare[GIVEN_SET_MAX], older[GIVEN_SET_MAX];
+    struct fwr_keyring_config config = {.size = sizeof(config),
+                                        .platform = &w.platform,
+                                        .provisioned = bare,
+                                        .storage = storage,
+                                        .storage_size = sizeof(storage)};
+
+    given_set(&first, 1, 2, "abc", "");
+    given_set(&next, 2, 2, "bcd", "a");
+    int length = fwr_trust_encode(&first, bare, sizeof(bare));
+    assert_true(length > 0);
+    threat_begin(83);
+    config.store = &w.store.store;
+    config.provisioned_length = (size_t)length;
+    assert_int_equal(fwr_keyring_init(&keyring, &config), FWR_OK);
+    const struct fwr_store_ram_record *record = fwr_store_ram_find(&w.store, FWR_STORE_TRUST, 0);
+    memcpy(older, record->data, record->length);
+    size_t older_length = record->length;
+    assert_int_equal(go_to(&next, "ab"), FWR_E_UNTRUSTED); /* the old keys alone */
+    assert_int_equal(go_to(&next, "cd"), FWR_E_UNTRUSTED); /* the new keys alone */
+    assert_int_equal(go_to(&next, "d"), FWR_E_UNTRUSTED);
+    assert_int_equal(fwr_keyring_trust(&keyring)->generation, 1);
+    assert_int_equal(go_to(&next, "bc"), FWR_OK);
+    assert_int_equal(fwr_keyring_trust(&keyring)->generation, 2);
+    offered('a', FWR_E_UNTRUSTED);
+    assert_int_equal(go_to(&first, "abc"), FWR_E_STALE);
+    /* The stored set is written first and the floor raised then: an older copy lies below it. */
+    assert_int_equal(w.store.store.write(&w.store, FWR_STORE_TRUST, 0, older, older_length),
+                     FWR_OK);
+    assert_int_equal(fwr_keyring_init(&keyring, &config), FWR_E_STALE);
+    assert_null(fwr_keyring_trust(&keyring));
+    threat.attacks++;
+    threat_end();
+}
+
 /* A key that is revoked, alone and with others; and the trust set before and after. */
 static void threat_08_revoked_key(void **state)
 {
     static struct fwr_trust trust, second;
 
     (void)state;
+    rotate();
     trust = image.trust;
     assert_int_equal(given_trust(&second, 2), FWR_OK);
     trust.keys[1] = second.keys[0];
@@ -414,6 +557,7 @@ int main(int argc, char **argv)
         THREAT(threat_02_fields_in_other_places),
         THREAT(threat_03_signed_one_used_another),
         THREAT(threat_07_one_key_counted_twice),
+        THREAT(threat_07_one_of_two_algorithms),
         THREAT(threat_08_revoked_key),
         THREAT(threat_09_wrong_board),
         THREAT(threat_10_region_map),

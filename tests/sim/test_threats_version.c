@@ -262,9 +262,43 @@ static bool forward(uint64_t at, bool proven)
     return happened;
 }
 
+/* Signed all right, and for a security version that would lock every other image out. */
+static void jump(uint32_t security_version, uint32_t max_jump, int reason)
+{
+    struct given_image far = {.blocks = 24,
+                              .sequence = 10,
+                              .security_version = security_version,
+                              .hardware_min = 2,
+                              .seed = 6};
+
+    assert_int_equal(given_image_make(&far), FWR_OK);
+    memset(&cut, 0, sizeof(cut));
+    cut.highest = UINT32_MAX;
+    begin_confirmed(security_version);
+    w.config.max_jump = max_jump;
+    assert_int_equal(boot_with(&far), FWR_OK);
+    memset(&w.nor.counts, 0, sizeof(w.nor.counts));
+    assert_int_equal(world_repair(&w), REASON(reason));
+    assert_int_equal(stored_floor(), reason ? 3 : security_version);
+    if (reason) {
+        assert_int_equal(w.nor.counts.erases + w.nor.counts.programs, 0);
+        threat.attacks++;
+    } else {
+        assert_true(world_is_right(&w, &far));
+    }
+    threat_end();
+    given_image_free(&far);
+}
+
 static void threat_06_fast_forward(void **state)
 {
     (void)state;
+    jump(3 + FWR_FLOOR_JUMP_DEFAULT, 0, 0);
+    jump(3 + FWR_FLOOR_JUMP_DEFAULT + 1, 0, FWR_E_FLOOR_JUMP);
+    jump(UINT32_MAX, 0, FWR_E_FLOOR_JUMP);
+    jump(4, 1, 0);
+    jump(5, 1, FWR_E_FLOOR_JUMP);
+    jump(UINT32_MAX, UINT32_MAX, 0); /* what the board's own configuration allows */
     for (uint64_t at = 0; forward(at, at % 2 == 0); at++)
         ;
     forward(UINT64_MAX, false);
