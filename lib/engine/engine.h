@@ -338,6 +338,7 @@ struct fwr_recipient {
     struct fwr_floors_store floors_store; /* behind config.floors where that was NULL */
     int floor_error;                      /* why a floor could not be raised in this run */
     uint8_t floor_tries;
+    bool floors_owed; /* one could not be raised in this life: tried again at the next chance */
     uint8_t confirmed_id[FWR_ID_SIZE]; /* with FWR_GUARD_UPDATE: of the image last confirmed */
 
     /* hashing and descent */

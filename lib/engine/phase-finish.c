@@ -122,7 +122,8 @@ int fwr_phase_confirm_record(struct fwr_recipient *r, bool *progress)
 static int raise_floor(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *known,
                        uint32_t value, enum fwr_phase next)
 {
-    int error = value > *known ? fwr_device_floor_raise(r, floor, value) : FWR_OK;
+    bool due = value > *known || r->floors_owed;
+    int error = due ? fwr_device_floor_raise(r, floor, value) : FWR_OK;
 
     if (error == FWR_PENDING)
         return error;
@@ -130,6 +131,7 @@ static int raise_floor(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *
         return FWR_OK;
     if (error) {
         r->floor_error = error;
+        r->floors_owed = true;
         fwr_recipient_log(r, FWR_LOG_ERROR,
                           "the %s floor stays below %u: %s (%s); older images are not kept out "
                           "after a restart",
@@ -145,6 +147,8 @@ static int raise_floor(struct fwr_recipient *r, enum fwr_floor floor, uint32_t *
 int fwr_phase_confirm_floor(struct fwr_recipient *r, bool *progress)
 {
     *progress = true;
+    if (r->floor_tries == 0)
+        r->floor_error = FWR_OK; /* of an earlier run that got no further */
     return raise_floor(r, FWR_FLOOR_SECURITY_VERSION, &r->floors.security_version,
                        r->manifest.security_version, FWR_PHASE_CONFIRM_SEQUENCE);
 }
@@ -164,6 +168,7 @@ int fwr_phase_confirm_envelope(struct fwr_recipient *r, bool *progress)
     if (error)
         return error;
     memcpy(r->confirmed_id, r->id, FWR_ID_SIZE);
+    r->floors_owed = r->floor_error != FWR_OK;
     return fwr_phase_enter(r, FWR_PHASE_CONFIRM_WAIVED);
 }
 

@@ -53,6 +53,7 @@ static struct {
     uint64_t floors_early;
     uint64_t released_early;
     bool proven; /* the host's boot */
+    bool unsaid;
     uint64_t turns;
     uint64_t programs; /* of units */
     uint64_t again;    /* of them, units that had been programmed already */
@@ -89,6 +90,7 @@ const char *powercut_violation_name(enum powercut_violation violation)
         [POWERCUT_RELEASED_EARLY] = "released early",
         [POWERCUT_DONE_AGAIN] = "done again",
         [POWERCUT_UNFINISHED] = "not finished",
+        [POWERCUT_UNSAID] = "reason unsaid",
         [POWERCUT_MISUSE] = "misuse",
         [POWERCUT_CRASHED] = "crashed",
     };
@@ -362,8 +364,30 @@ static void say_operation(uint64_t at, const struct fwr_fault_event *event)
            event->offset, event->length);
 }
 
+static bool may_fail(const struct fwr_fault_event *event)
+{
+    return event->operation == FWR_FAULT_STORE_WRITE || event->operation == FWR_FAULT_STORE_REMOVE;
+}
+
+static enum fwr_fault_verdict fail_store(struct powercut_cut c)
+{
+    cut.made[cut.count++] = c;
+    cut.on_store = true;
+    w.store.write_error = now->store_fails;
+    w.store.fail_writes = c.way == 0 ? 1 : UINT32_MAX;
+    return FWR_FAULT_NONE;
+}
+
+/* The power is cut, or the store fails. */
+static enum fwr_fault_verdict strike(struct fwr_fault_event *event, struct powercut_cut c)
+{
+    return now->store_fails && cut.count == 0 ? fail_store(c) : make_cut(event, c);
+}
+
 static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
 {
+    bool failing = now->store_fails && cut.count == 0;
+    unsigned ways = failing ? 2 : POWERCUT_WAYS;
     unsigned variants = now->variants ? now->variants : 1;
 
     (void)ctx;
@@ -376,13 +400,14 @@ static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
         return FWR_FAULT_NONE;
     say_progress();
     if (cut.count < cut.planned_count && cut.planned[cut.count].at == at)
-        return make_cut(event, cut.planned[cut.count]);
-    for (unsigned i = 0; cut.branching && cut.count < now->cuts && i < POWERCUT_WAYS * variants;
-         i++) {
+        return strike(event, cut.planned[cut.count]);
+    if (!cut.branching || cut.count >= now->cuts || (failing && !may_fail(event)))
+        return FWR_FAULT_NONE;
+    for (unsigned i = 0; i < ways * variants; i++) {
         struct powercut_cut c = {
-            .at = at, .way = (uint8_t)(i % POWERCUT_WAYS), .variant = (uint8_t)(i / POWERCUT_WAYS)};
+            .at = at, .way = (uint8_t)(i % ways), .variant = (uint8_t)(i / ways)};
         if (due(at, c.way, c.variant) && branch())
-            return make_cut(event, c);
+            return strike(event, c);
     }
     return FWR_FAULT_NONE;
 }
@@ -558,6 +583,25 @@ static void age(void)
     look_at_all();
 }
 
+static bool finished(void)
+{
+    return world_status(&w).state == FWR_STATE_DONE && world_status(&w).reason == 0;
+}
+
+/* Somebody sees the failure, makes the store work again if it does not, and says Start. */
+static void help(void)
+{
+    uint8_t reason = world_status(&w).reason;
+
+    if (now->store_fails && reason != 0) {
+        seen.unsaid |= reason != (uint8_t)-now->store_fails;
+        seen.again_allowed += units_in_flight() + 1;
+    }
+    w.store.fail_writes = 0;
+    fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0);
+    run_on();
+}
+
 /* Starts again, as often as it was cut, and once more where nothing had been written down. */
 void powercut_finish(void)
 {
@@ -575,11 +619,8 @@ void powercut_finish(void)
         look_at_all();
         if (world_boot(&w) == FWR_OK) {
             run_on();
-            if (!cut.happened &&
-                (world_status(&w).state != FWR_STATE_DONE || world_status(&w).reason != 0)) {
-                fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0);
-                run_on();
-            }
+            if (!cut.happened && !finished())
+                help();
         }
         if (!cut.happened)
             break;
@@ -626,6 +667,7 @@ uint32_t powercut_judge(void)
     found |= (uint32_t)(seen.released_early > 0) << POWERCUT_RELEASED_EARLY;
     found |= (uint32_t)too_often() << POWERCUT_DONE_AGAIN;
     found |= (uint32_t)!done << POWERCUT_UNFINISHED;
+    found |= (uint32_t)seen.unsaid << POWERCUT_UNSAID;
     found |= (uint32_t)(counts->refused + counts->deserted + w.host.violations > 0)
              << POWERCUT_MISUSE;
     return found;
@@ -640,7 +682,9 @@ static void describe(uint32_t found, char *text, size_t room)
     for (unsigned i = 0; i < cut.count && at < room; i++)
         at += (size_t)snprintf(text + at, room - at, "%s cut at %llu (%s, variant %u)",
                                i ? "," : "", (unsigned long long)cut.made[i].at,
-                               powercut_way_name(cut.made[i].way), cut.made[i].variant);
+                               i == 0 && now->store_fails ? "store fails"
+                                                          : powercut_way_name(cut.made[i].way),
+                               cut.made[i].variant);
     for (unsigned i = 0; i < POWERCUT_VIOLATIONS && at < room; i++)
         if (found >> i & 1)
             at += (size_t)snprintf(text + at, room - at, "; %s",
@@ -655,7 +699,8 @@ static void tell(struct powercut_tally *t, uint32_t found)
 {
     if (cut.count > 0) {
         add(cut.count == 1 ? &t->cuts : &t->pairs, 1);
-        add(&t->ways[cut.made[cut.count - 1].way], 1);
+        if (cut.count > 1 || !now->store_fails)
+            add(&t->ways[cut.made[cut.count - 1].way], 1);
         add(cut.on_flash ? &t->on_flash : cut.on_store ? &t->on_store : &t->on_host, 1);
     }
     uint64_t most = __atomic_load_n(&t->again, __ATOMIC_RELAXED);
@@ -673,9 +718,11 @@ static void tell(struct powercut_tally *t, uint32_t found)
 /* Plays to the end of everything; ends the process where it is a child. */
 static void play(struct powercut_tally *t)
 {
-    bool was_cut = powercut_run();
-
-    if (was_cut)
+    powercut_run();
+    if (!cut.happened && cut.count > 0 && !finished())
+        help(); /* it was not cut, but its store failed */
+    bool was_cut = cut.count > 0;
+    if (cut.happened)
         powercut_finish();
     else
         age();

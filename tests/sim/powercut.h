@@ -34,6 +34,8 @@ struct powercut_scenario {
     bool cached;      /* the chip is behind a write cache: what was not synced may fall back */
     bool disk;        /* the store is a directory on a disk, and each of its calls may be cut */
     enum powercut_after after;
+    int store_fails;      /* the first cut is none, but a store's write or removal that answers
+                             this; way 0: once, way 1: and all from there until somebody helps */
     uint8_t cuts;         /* 1, or 2: every pair */
     uint8_t variants;     /* so many different torn and decayed states of each cut; 0 = 1 */
     uint32_t stride;      /* every so-many-th of the cuts; 0 = 1 */
@@ -52,6 +54,7 @@ enum powercut_violation {
     POWERCUT_RELEASED_EARLY, /* the host released without a commit or with a wrong flash */
     POWERCUT_DONE_AGAIN,     /* more units programmed again than the journal named */
     POWERCUT_UNFINISHED,     /* not done, or the host still held */
+    POWERCUT_UNSAID,         /* a failing store, and the run ended with another reason */
     POWERCUT_MISUSE,         /* of the flash or the host: unerased, misaligned, out of turn */
     POWERCUT_CRASHED,
     POWERCUT_VIOLATIONS,

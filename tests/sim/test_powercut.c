@@ -69,6 +69,9 @@ SWEEP(test_cut_then_rot, "rot while the power is off")
 SWEEP(test_cut_then_a_wrong_bit_in_the_journal, "a bit of the journal wrong")
 SWEEP(test_cut_then_no_journal, "the journal lost")
 SWEEP(test_cut_then_both_slots_torn, "both slots of the journal torn")
+SWEEP(test_store_that_fails, "the store fails")
+SWEEP(test_store_that_is_full, "the store is full")
+SWEEP(test_cut_with_very_slow_devices, "very slow devices")
 SWEEP(test_cut_twice, "every pair")
 SWEEP(test_cut_twice_with_a_directory_store, "every pair, directory store")
 SWEEP(test_cut_in_16_mib, "16 MiB, 64 KiB of it damaged")
@@ -270,6 +273,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cut_then_a_wrong_bit_in_the_journal),
         cmocka_unit_test(test_cut_then_no_journal),
         cmocka_unit_test(test_cut_then_both_slots_torn),
+        cmocka_unit_test(test_store_that_fails),
+        cmocka_unit_test(test_store_that_is_full),
+        cmocka_unit_test(test_cut_with_very_slow_devices),
         cmocka_unit_test(test_cut_twice),
         cmocka_unit_test(test_cut_twice_with_a_directory_store),
         cmocka_unit_test(test_cut_in_16_mib),

@@ -8,6 +8,8 @@
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
 
+#include "lib/engine/engine.h"
+#include "lib/engine/request.h"
 #include "tests/sim/threat.h"
 
 static struct fwr_caller caller_of(uint32_t session, uint8_t privilege)
@@ -447,11 +449,132 @@ static void try_lengths(const struct fwr_oem *oem)
     assert_memory_equal(&before, &after, sizeof(before));
 }
 
-/* Every value in every byte of every command: an answer, and never a write. */
+/* What a byte of a request may be: the sample's value and these; any other is answered with this
+ * code. Bytes that no rule names may be anything. From doc/WIRE.md, sections 3 and 5. */
+struct rule {
+    uint8_t command, first, last; /* bytes */
+    uint8_t low, high;            /* allowed too; low > high: nothing is */
+    uint8_t code;
+};
+#define ONLY_THE_SAMPLE 1, 0
+
+static const struct rule donor_rules[] = {
+    {FWR_CMD_REQUEST_IMAGE, 1, 1, 0, 1, 0xcc},              /* kind */
+    {FWR_CMD_REQUEST_IMAGE, 13, 13, ONLY_THE_SAMPLE, 0xcc}, /* reserved */
+    {FWR_CMD_READ_MANIFEST, 1, 8, ONLY_THE_SAMPLE, 0xcb},   /* tag */
+    {FWR_CMD_READ_MANIFEST, 10, 10, 0, 1, 0xc9},            /* the envelope has some 270 bytes */
+    {FWR_CMD_READ_MANIFEST, 11, 12, ONLY_THE_SAMPLE, 0xc9}, /* offset */
+    {FWR_CMD_READ_MANIFEST, 13, 13, 1, 255, 0xcc},          /* length 0 */
+    {FWR_CMD_ACCEPT_OFFER, 13, 13, ONLY_THE_SAMPLE, 0xcc},  /* reserved */
+    {FWR_CMD_READ_TREE, 1, 4, ONLY_THE_SAMPLE, 0x81},       /* transfer */
+    {FWR_CMD_READ_TREE, 6, 6, 0, 4, 0xc9},                  /* 39 nodes of 32 bytes */
+    {FWR_CMD_READ_TREE, 7, 8, ONLY_THE_SAMPLE, 0xc9},       /* offset */
+    {FWR_CMD_READ_TREE, 9, 9, 1, 255, 0xcc},                /* length 0 */
+    {FWR_CMD_READ_TREE, 11, 13, ONLY_THE_SAMPLE, 0xcc},     /* codec, skip */
+    {FWR_CMD_READ_BLOCKS, 1, 4, ONLY_THE_SAMPLE, 0x81},     /* transfer */
+    {FWR_CMD_READ_BLOCKS, 6, 6, 0, 0xbf, 0xc9},             /* half of the chip is `write` */
+    {FWR_CMD_READ_BLOCKS, 7, 8, ONLY_THE_SAMPLE, 0xc9},     /* address */
+    {FWR_CMD_READ_BLOCKS, 9, 9, 1, 255, 0xcc},              /* length 0 */
+    {FWR_CMD_READ_BLOCKS, 11, 13, ONLY_THE_SAMPLE, 0xcc},   /* codec, skip */
+};
+static const struct rule recipient_rules[] = {
+    {FWR_CMD_OFFER, 1, 1, ONLY_THE_SAMPLE, 0xcb},      /* slot */
+    {FWR_CMD_OFFER, 14, 14, ONLY_THE_SAMPLE, 0xcc},    /* reserved */
+    {FWR_CMD_GET_WANTED, 0, 6, 1, 0, 0x81},            /* there is no transfer */
+    {FWR_CMD_WRITE_DATA, 5, 5, 0, 4, 0xcc},            /* object */
+    {FWR_CMD_START, 1, 1, ONLY_THE_SAMPLE, 0xcb},      /* slot */
+    {FWR_CMD_START, 2, 2, 1, 255, 0xcc},               /* run 0 */
+    {FWR_CMD_START, 6, 6, 0, 2, 0xcc},                 /* mode */
+    {FWR_CMD_ABORT, 1, 1, ONLY_THE_SAMPLE, 0xcb},      /* slot */
+    {FWR_CMD_ABORT, 2, 2, 1, 255, 0xcc},               /* run 0 */
+    {FWR_CMD_ABORT, 6, 6, ONLY_THE_SAMPLE, 0xcc},      /* reserved */
+    {FWR_CMD_GET_STATUS, 1, 1, ONLY_THE_SAMPLE, 0xcb}, /* slot */
+    {FWR_CMD_SET_POLICY, 1, 1, ONLY_THE_SAMPLE, 0xcb}, /* slot */
+    {FWR_CMD_READ_PAGE, 1, 1, ONLY_THE_SAMPLE, 0xcb},  /* slot */
+    {FWR_CMD_READ_PAGE, 2, 2, 0, 3, 0xc9},             /* page */
+    {FWR_CMD_READ_PAGE, 3, 3, 0, 1, 0xd5},             /* generation */
+    {FWR_CMD_READ_PAGE, 4, 4, 0, 80, 0xc9},            /* offset, within the page */
+    {FWR_CMD_READ_PAGE, 5, 7, ONLY_THE_SAMPLE, 0xc9},  /* offset */
+    {FWR_CMD_READ_PAGE, 8, 8, 1, 255, 0xcc},           /* length 0 */
+};
+
+static bool served(bool donor, uint8_t command)
+{
+    if (command == FWR_CMD_GET_CAPABILITIES || command == FWR_CMD_END_TRANSFER ||
+        command == FWR_CMD_GET_STATUS)
+        return true;
+    return (command < FWR_CMD_END_TRANSFER) == donor;
+}
+
+static uint8_t expected_code(bool donor, uint8_t command, size_t at, uint8_t value)
+{
+    const struct rule *rules = donor ? donor_rules : recipient_rules;
+    size_t count = donor ? sizeof(donor_rules) / sizeof(donor_rules[0])
+                         : sizeof(recipient_rules) / sizeof(recipient_rules[0]);
+    bool transfer = command == FWR_CMD_GET_WANTED || command == FWR_CMD_WRITE_DATA;
+
+    if (!served(donor, command))
+        return 0xc1;
+    for (size_t i = 0; i < count; i++) {
+        const struct rule *r = &rules[i];
+        if (r->command == command && at >= r->first && at <= r->last &&
+            value != samples[command].data[at] && (value < r->low || value > r->high))
+            return r->code;
+    }
+    return transfer ? 0x81 : 0; /* there is none */
+}
+
+/* All that the engines remember. */
+static struct {
+    uint8_t *recipient, *donor;
+} memory;
+
+static void remember(void)
+{
+    size_t donor = fwr_donor_storage(&w.donors[0].config);
+
+    if (!memory.recipient)
+        memory.recipient = malloc(w.storage_size);
+    if (!memory.donor)
+        memory.donor = malloc(donor);
+    memcpy(memory.recipient, w.storage, w.storage_size);
+    memcpy(memory.donor, w.donors[0].storage, donor);
+}
+
+/* Nothing but the donor's count of requests: one number, and that by one. */
+static bool nothing_changed(void)
+{
+    const uint8_t *donor = w.donors[0].storage;
+    size_t words = fwr_donor_storage(&w.donors[0].config) / 4;
+    unsigned changed = 0;
+
+    for (size_t i = 0; i < words; i++) {
+        uint32_t before, after;
+        memcpy(&before, memory.donor + 4 * i, 4);
+        memcpy(&after, donor + 4 * i, 4);
+        if (after == before)
+            continue;
+        if (after != before + 1)
+            return false;
+        changed++;
+    }
+    return changed <= 1 && memcmp(memory.recipient, w.storage, w.storage_size) == 0;
+}
+
+static void forget(void)
+{
+    free(memory.recipient);
+    free(memory.donor);
+    memset(&memory, 0, sizeof(memory));
+}
+
+/* Every value in every byte of every command: the code of the rule, and where it is a refusal
+ * nothing has changed in either engine. */
 static void try_values(const struct fwr_oem *oem)
 {
     struct fwr_caller caller = caller_of(5, FWR_PRIVILEGE_ADMIN);
     uint8_t answer[WORLD_MESSAGE_MAX], bytes[64];
+    bool donor = oem == &w.donors[0].oem;
     size_t got;
 
     for (uint8_t command = 0; command < FWR_CMD_COUNT; command++) {
@@ -459,13 +582,108 @@ static void try_values(const struct fwr_oem *oem)
             for (unsigned value = 0; value < 256; value++) {
                 memcpy(bytes, samples[command].data, samples[command].length);
                 bytes[at] = (uint8_t)value;
-                ask(oem, &caller, command, bytes, samples[command].length, answer, &got);
+                if (value == 0)
+                    ask(oem, &caller, command, bytes, samples[command].length, answer, &got);
+                remember();
+                uint8_t result =
+                    ask(oem, &caller, command, bytes, samples[command].length, answer, &got);
+                if (result != expected_code(donor, command, at, (uint8_t)value))
+                    fail_msg("command %u, byte %zu = %02x: %02x", command, at, value, result);
+                if (result != 0 && !nothing_changed())
+                    fail_msg("command %u, byte %zu = %02x: refused, but something changed", command,
+                             at, value);
                 threat.attacks++;
             }
             work();
             fwr_donor_step(w.donors[0].engine, w.now);
         }
     }
+}
+
+/* ---- 22: replies ---- */
+
+static struct {
+    bool seen[FWR_CMD_COUNT];
+    uint64_t dropped, taken;
+} replies;
+
+/* One variant of a reply, in an engine that is put back afterwards: nothing is done to the board,
+ * the run stands where it stood; with a wrong cookie it counts as dropped and no bit changes. */
+static void deliver_variant(const struct world_message *m, const uint8_t *bytes, size_t length,
+                            bool wrong_cookie, bool cut_short)
+{
+    struct fwr_recipient *r = w.recipient;
+    struct fwr_status_page before = world_status(&w), after;
+    uint64_t operations = w.nor.counts.operations + w.store.counts.operations + w.host.count;
+    uint8_t candidates = r->candidate_count;
+    uint32_t dropped = r->dropped;
+    uint8_t command = (uint8_t)(m->command - w.oem.command_base);
+
+    fwr_oem_response(&w.oem, r, w.now, m->peer, command, bytes, length);
+    after = world_status(&w);
+    assert_int_equal(w.nor.counts.operations + w.store.counts.operations + w.host.count,
+                     operations);
+    assert_int_equal(after.state, before.state);
+    assert_int_equal(after.reason, before.reason);
+    assert_int_equal(after.run, before.run);
+    if (cut_short) {
+        assert_int_equal(r->candidate_count, candidates);
+        assert_int_not_equal(r->peers[m->peer].transfer_state, FWR_TRANSFER_OPEN);
+    }
+    replies.taken += r->dropped == dropped;
+    replies.dropped += r->dropped - dropped;
+    if (wrong_cookie) {
+        assert_int_equal(r->dropped, dropped + 1);
+        r->dropped = dropped;
+        assert_memory_equal(w.storage, memory.recipient, w.storage_size);
+    }
+    memcpy(w.storage, memory.recipient, w.storage_size);
+    threat.attacks++;
+}
+
+/* The first reply of each command: cut short to every length, and every value in every byte. */
+static size_t every_variant(struct world *world, const struct world_message *m, uint8_t *reply,
+                            size_t length)
+{
+    uint8_t command = (uint8_t)(m->command - world->oem.command_base);
+    bool fixed = command == FWR_CMD_REQUEST_IMAGE || command == FWR_CMD_ACCEPT_OFFER;
+    uint8_t bytes[WORLD_MESSAGE_MAX];
+
+    if (replies.seen[command])
+        return length;
+    replies.seen[command] = true;
+    world->recipient->now = world->now; /* as any call would */
+    remember();
+    for (size_t shorter = 0; shorter < length; shorter++)
+        deliver_variant(m, reply, shorter, false, fixed);
+    for (size_t at = 0; at < length; at++) {
+        memcpy(bytes, reply, length);
+        for (unsigned value = 0; value < 256; value++) {
+            bytes[at] = (uint8_t)value;
+            bool foreign = at == FWR_OEM_HEADER &&
+                           !fwr_request_find(world->recipient, m->peer, command, bytes[at]);
+            if (value != reply[at])
+                deliver_variant(m, bytes, length, foreign, false);
+        }
+    }
+    return length;
+}
+
+static void try_replies(void)
+{
+    memset(&replies, 0, sizeof(replies));
+    threat_begin(23);
+    world_add_donor(&w, &image);
+    w.peers[0].limits.max_reply = 240;
+    w.tamper = every_variant;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(world_repair(&w), 0);
+    assert_true(world_is_right(&w, &image));
+    for (uint8_t command = FWR_CMD_REQUEST_IMAGE; command <= FWR_CMD_READ_BLOCKS; command++)
+        assert_true(replies.seen[command]);
+    assert_true(replies.dropped > 1000 && replies.taken > 1000);
+    threat_end();
+    forget();
 }
 
 static struct {
@@ -499,7 +717,9 @@ static void threat_22_malformed_message(void **state)
     try_values(&w.oem);
     try_values(&w.donors[0].oem);
     threat_end();
+    forget();
     assert_int_equal(threat.operations, 0);
+    try_replies();
 
     /* And replies: one of a hostile donor is damaged, each in turn. */
     for (damage.way = 0; damage.way < 4; damage.way++) {

@@ -192,7 +192,7 @@ static void freeze(uint64_t seed, unsigned donors, unsigned fresh, uint32_t prom
     w.platform.log = listen;
     assert_int_equal(world_boot(&w), FWR_OK);
     assert_int_equal(world_repair(&w), 0);
-    assert_true(report.rounds <= w.config.rounds);
+    assert_in_range(report.rounds, 1, donors > 8 ? rounds : 1);
     assert_int_equal(report.of, donors);
     assert_in_range(report.asked, donors > 8 ? 2 : donors, donors);
     assert_int_equal(report.chosen, 8);
@@ -207,8 +207,8 @@ static void threat_05_freeze(void **state)
 {
     (void)state;
     for (unsigned fresh = 0; fresh < 8; fresh++) {
-        freeze(fresh, 8, fresh, 7, 1);
-        freeze(fresh, 8, fresh, UINT32_MAX, 1);
+        freeze(fresh, 8, fresh, 7, 8);
+        freeze(fresh, 8, fresh, UINT32_MAX, 8);
     }
     /* 2, 4, 8 … are asked, and in the last round all. */
     for (unsigned fresh = 0; fresh < 100; fresh += 11) {
