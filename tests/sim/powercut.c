@@ -124,7 +124,7 @@ static int sweep_all(void)
             continue;
         if (!options.quick) {
             s.stride = s.full_stride;
-            s.pair_stride = 1;
+            s.pair_stride = s.full_pair_stride;
         }
         powercut_sweep(&s, options.jobs, &t);
         print_row(s.name, &t, seconds() - start);

@@ -39,7 +39,8 @@ struct powercut_scenario {
     uint8_t cuts;         /* 1, or 2: every pair */
     uint8_t variants;     /* so many different torn and decayed states of each cut; 0 = 1 */
     uint32_t stride;      /* every so-many-th of the cuts; 0 = 1 */
-    uint32_t full_stride; /* the same in `make powercut` */
+    uint32_t full_stride; /* the same two in `make powercut` */
+    uint32_t full_pair_stride;
     uint32_t pair_stride; /* every so-many-th of the pairs; 0 = 1 */
 };
 

@@ -73,7 +73,7 @@ SWEEP(test_store_that_fails, "the store fails")
 SWEEP(test_store_that_is_full, "the store is full")
 SWEEP(test_cut_with_very_slow_devices, "very slow devices")
 SWEEP(test_cut_twice, "every pair")
-SWEEP(test_cut_twice_with_a_directory_store, "every pair, directory store")
+SWEEP(test_cut_twice_with_a_directory_store, "pairs, directory store")
 SWEEP(test_cut_in_16_mib, "16 MiB, 64 KiB of it damaged")
 SWEEP(test_cut_in_16_mib_with_much_damage, "16 MiB, 1 MiB of it damaged")
 
