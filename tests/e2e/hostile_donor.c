@@ -464,16 +464,20 @@ static int serve(struct enemy *enemy)
 static uint8_t *read_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *bytes;
+    uint8_t *bytes = NULL;
 
     *size = 0;
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0)
+    if (file == NULL)
         return NULL;
-    *size = (size_t)ftell(file);
-    rewind(file);
-    bytes = malloc(*size + 1);
-    if (bytes == NULL || fread(bytes, 1, *size, file) != *size)
-        return NULL;
+    if (fseek(file, 0, SEEK_END) == 0) {
+        *size = (size_t)ftell(file);
+        rewind(file);
+        bytes = malloc(*size + 1);
+    }
+    if (bytes != NULL && fread(bytes, 1, *size, file) != *size) {
+        free(bytes);
+        bytes = NULL;
+    }
     fclose(file);
     return bytes;
 }

@@ -85,7 +85,7 @@ void box_node_make(struct box *box, uint8_t index)
     n->box = box;
     n->index = index;
     snprintf(n->name, sizeof(n->name), "%s %u", bmc ? "bmc" : "console",
-             bmc ? index : index - box->bmc_count);
+             (unsigned)(bmc ? index : index - box->bmc_count));
     n->wake = FWR_NEVER;
     n->life = 1;
     n->platform = (struct fwr_platform){

@@ -9,6 +9,7 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_waived tests/sim/test_control tests/sim/test_restarts \
 	tests/sim/test_crypto_faults tests/sim/test_report
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
+sim_tests += tests/sim/test_requests
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
 tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
@@ -46,6 +47,7 @@ tests_sim_test_crypto_faults_SOURCES = tests/sim/test_crypto_faults.c $(crypto_f
 tests_sim_test_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
 tests_sim_test_crypto_faults_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_report_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_requests_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_control_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_donors_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)

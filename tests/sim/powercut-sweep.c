@@ -203,7 +203,7 @@ static uint32_t units_in_flight(void)
     uint8_t bytes[JOURNAL_MAX];
     uint32_t most = 0;
 
-    for (int older = 0; older <= now->disk; older++) {
+    for (int older = 0; older <= (now->disk ? 1 : 0); older++) {
         long length = older ? disk_record(FWR_STORE_JOURNAL, 0, true, bytes, sizeof(bytes))
                             : record(FWR_STORE_JOURNAL, bytes, sizeof(bytes));
         uint32_t count = bytes[UNITS_AT] | (uint32_t)bytes[UNITS_AT + 1] << 8;

@@ -441,7 +441,8 @@ static void mutated_envelopes(void **state)
             ;
         if (i == 4)
             fail_msg("round %d: %s", round, fwr_error_name(error));
-        seen[i]++;
+        else
+            seen[i]++;
     }
     for (i = 0; i < 4; i++)
         print_message("%s %d\n", fwr_error_name(reasons[i]), seen[i]);

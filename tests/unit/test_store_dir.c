@@ -53,7 +53,7 @@ static int put(const char *text)
 static const char *get(void)
 {
     static char text[64];
-    size_t length = 99;
+    size_t length = 0;
     int rc = store->read(store->ctx, FWR_STORE_JOURNAL, 0, text, sizeof(text) - 1, &length);
 
     if (rc != FWR_OK)

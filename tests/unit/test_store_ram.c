@@ -38,7 +38,7 @@ static int put(uint8_t slot, const char *text)
 static const char *get(uint8_t slot)
 {
     static char text[CAPACITY + 1];
-    size_t length = 99;
+    size_t length = 0;
     int rc = store->read(store->ctx, FWR_STORE_JOURNAL, slot, text, CAPACITY, &length);
 
     if (rc != FWR_OK)
