@@ -146,10 +146,10 @@ static int fetch_rest(struct fwr_recipient *r, size_t slot)
     uint32_t from = under(d, d->asks[slot].first), end = under(d, d->asks[slot].end);
 
     if (!d->asks[slot].presumed) {
-        if (r->fetches[fetch].length == (end - from) * d->local->hash_size)
-            return fwr_fetch_wrong(r, fetch, FWR_E_TREE_NODE) ? FWR_OK : FWR_E_DONORS_LOST;
-        if (!fwr_fetch_wrong(r, fetch, FWR_E_TREE_NODE))
-            return FWR_E_DONORS_LOST;
+        const struct fwr_fetch *f = &r->fetches[fetch];
+        bool again = fwr_fetch_wrong(r, fetch, FWR_E_TREE_NODE, f->offset);
+        if (!again || f->length == (end - from) * d->local->hash_size)
+            return again ? FWR_OK : FWR_E_DONORS_LOST;
         source = FWR_NONE;
     }
     fwr_fetch_free(r, fetch);

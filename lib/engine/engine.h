@@ -297,6 +297,8 @@ struct fwr_recipient {
     bool resumed;       /* the journal of an earlier life is open */
     bool all_owed;      /* that journal was lost: every unit is written again */
     bool guard_done;    /* nothing left to do for the guard before the first batch */
+    uint8_t lost;       /* rounds in which nothing of `lost_tag` came, see negotiate.h */
+    uint8_t lost_tag[FWR_TAG_SIZE];
     bool gathered;      /* the time to wait for offers is over */
     bool healthy;       /* the pass found nothing wrong */
     uint8_t rounds;     /* fruitless ones */

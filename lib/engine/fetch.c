@@ -114,14 +114,14 @@ void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch)
     f->state = FWR_FETCH_FREE;
 }
 
-bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason)
+bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_t at)
 {
     struct fwr_fetch *f = &r->fetches[fetch];
     uint8_t liar = f->source;
     struct fwr_donor_peer *p = &r->peers[liar];
 
     fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)", fwr_peer_name(r, liar),
-                      fwr_error_name(reason), (unsigned)f->offset);
+                      fwr_error_name(reason), (unsigned)at);
     if (p->penalty < PENALTY_MAX)
         p->penalty = (uint8_t)(p->penalty + 20);
     fwr_fetch_unassign(r, f);

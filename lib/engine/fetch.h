@@ -16,9 +16,9 @@ uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset
                         uint8_t *buffer, uint8_t source);
 void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch);
 
-/* The bytes of a finished fetch were wrong: blames its source, and fetches again, from another
- * if there is one. Returns false when it was tried too often. */
-bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason);
+/* The bytes of a finished fetch were wrong, first at offset `at` of the object: blames its source,
+ * and fetches again, from another if there is one. Returns false when it was tried too often. */
+bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_t at);
 
 /* For transfer.c: gives a fetch to an open transfer, or takes it away; what came so far is
  * forgotten, so that a block's bytes have one author. */

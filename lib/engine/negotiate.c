@@ -13,6 +13,8 @@
 
 #define ASK_ALL_MAX  8 /* up to this many donors, all are asked */
 #define SAMPLE_FIRST 2
+/* Rounds in a row without a block of an image gained, before another one is preferred. */
+#define LOST_MAX (2 * FWR_BUSY_ROUNDS)
 
 static uint32_t draw(struct fwr_recipient *r, uint32_t below)
 {
@@ -142,12 +144,51 @@ static bool same_tag(const struct fwr_candidate *a, const struct fwr_candidate *
     return memcmp(a->offer.tag, b->offer.tag, FWR_TAG_SIZE) == 0;
 }
 
+/* Whoever offered this image failed to bring it, again and again. Its manifest may be genuine
+ * (everybody can have that) and nobody there who has its blocks. */
+static bool is_lost(const struct fwr_recipient *r, const struct fwr_offer *offer)
+{
+    return r->lost >= LOST_MAX && memcmp(offer->tag, r->lost_tag, FWR_TAG_SIZE) == 0;
+}
+
+/* As the policy's compare; but an image that never came is no better than one that may. */
+static int compare(const struct fwr_recipient *r, const struct fwr_offer *a,
+                   const struct fwr_offer *b)
+{
+    const struct fwr_policy *policy = r->config.policy;
+
+    if (is_lost(r, a) != is_lost(r, b))
+        return is_lost(r, a) ? 1 : -1;
+    return policy->compare(policy->ctx, a, b);
+}
+
+void fwr_negotiate_lost(struct fwr_recipient *r, uint8_t worth)
+{
+    if (r->chosen < 0)
+        return;
+    if (memcmp(r->lost_tag, r->id, FWR_TAG_SIZE) != 0)
+        r->lost = 0;
+    memcpy(r->lost_tag, r->id, FWR_TAG_SIZE);
+    if (r->lost < LOST_MAX)
+        r->lost = (uint8_t)(r->lost + worth);
+    if (r->lost >= LOST_MAX)
+        r->resumed = false; /* any other good image will do */
+}
+
+void fwr_negotiate_gained(struct fwr_recipient *r)
+{
+    if (memcmp(r->lost_tag, r->id, FWR_TAG_SIZE) == 0)
+        r->lost = 0;
+}
+
 /* The signed sequence every further candidate has to promise at least. */
 static bool worth_reading(const struct fwr_recipient *r, const struct fwr_candidate *c)
 {
+    const struct fwr_offer *chosen = r->chosen < 0 ? NULL : &r->candidates[r->chosen].offer;
+
     if (c->verdict != FWR_PENDING)
         return false;
-    return r->chosen < 0 || c->hint >= r->candidates[r->chosen].offer.sequence;
+    return !chosen || is_lost(r, chosen) || c->hint >= chosen->sequence;
 }
 
 static uint8_t next_to_read(const struct fwr_recipient *r)
@@ -246,7 +287,6 @@ static void choose_image(struct fwr_recipient *r, size_t length)
 static void judge(struct fwr_recipient *r, int came)
 {
     struct fwr_candidate *judged = &r->candidates[r->judged];
-    const struct fwr_policy *policy = r->config.policy;
     int verdict = came > 0 ? judge_envelope(r, judged, (size_t)came) : came;
     int best = -1;
 
@@ -257,11 +297,11 @@ static void judge(struct fwr_recipient *r, int came)
             continue;
         settle(r, c, verdict);
         if (c->verdict == FWR_OK &&
-            (best < 0 || policy->compare(policy->ctx, &c->offer, &r->candidates[best].offer) < 0))
+            (best < 0 || compare(r, &c->offer, &r->candidates[best].offer) < 0))
             best = i;
     }
-    if (best < 0 || (r->chosen >= 0 && policy->compare(policy->ctx, &r->candidates[r->chosen].offer,
-                                                       &r->candidates[best].offer) <= 0))
+    if (best < 0 || (r->chosen >= 0 &&
+                     compare(r, &r->candidates[r->chosen].offer, &r->candidates[best].offer) <= 0))
         return;
     r->chosen = best;
     choose_image(r, (size_t)came);
@@ -296,6 +336,11 @@ static void say_others(struct fwr_recipient *r)
 {
     for (uint8_t i = 0; i < r->candidate_count; i++) {
         const struct fwr_candidate *c = &r->candidates[i];
+        if (c->verdict == FWR_OK && r->chosen >= 0 && is_lost(r, &c->offer) &&
+            !is_lost(r, &r->candidates[r->chosen].offer))
+            fwr_recipient_log(r, FWR_LOG_NOTICE,
+                              "offer of %s: sequence %u, passed over: nobody could bring it",
+                              fwr_peer_name(r, c->offer.peer), (unsigned)c->offer.sequence);
         if (c->verdict == FWR_PENDING)
             fwr_recipient_log(r, FWR_LOG_NOTICE,
                               "offer of %s: sequence %u, passed over: the chosen one is newer",

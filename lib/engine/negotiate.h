@@ -22,6 +22,12 @@ int fwr_negotiate_gather(struct fwr_recipient *r);
  * FWR_E_UNPROVISIONED, FWR_E_BELOW_FLOOR … (the one reason all offers share). */
 int fwr_negotiate_judge(struct fwr_recipient *r, bool *progress);
 
+/* A round ended without a block of the chosen image gained, `worth` of FWR_BUSY_ROUNDS-ths. After
+ * two such rounds in a row, also of runs that failed, any other acceptable image is preferred. */
+void fwr_negotiate_lost(struct fwr_recipient *r, uint8_t worth);
+/* A block of the image in use was gained. */
+void fwr_negotiate_gained(struct fwr_recipient *r);
+
 /* Opens transfers with the donors of the chosen image, best first, up to the number of lanes.
  * Returns how many are open or being opened. */
 uint8_t fwr_negotiate_accept(struct fwr_recipient *r);

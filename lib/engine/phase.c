@@ -163,6 +163,7 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     bool busy = reason == FWR_E_DONORS_BUSY;
     uint16_t tries = (uint16_t)(r->tries + worth(r, reason));
 
+    fwr_negotiate_lost(r, worth(r, reason));
     if (r->config.rounds != UINT8_MAX && tries >= r->config.rounds * FWR_BUSY_ROUNDS) {
         fwr_recipient_fail(r, reason);
         return FWR_OK;
@@ -198,6 +199,8 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
 int fwr_phase_finish(struct fwr_recipient *r, int reason)
 {
     r->reason = reason;
+    if (reason == FWR_OK && r->mode == FWR_START_REPAIR)
+        r->lost = 0; /* the next run begins without a grudge */
     fwr_transfer_end_all(r, (uint8_t)-reason);
     return fwr_phase_enter(r, FWR_PHASE_DONE);
 }

@@ -12,6 +12,7 @@
 #include "device.h"
 #include "fetch.h"
 #include "journal.h"
+#include "negotiate.h"
 #include "transfer.h"
 
 /* At a slow road a record should not name more than this much waiting. */
@@ -355,7 +356,8 @@ static int take_run(struct fwr_recipient *r, struct fwr_lane *lane)
         uint32_t address = lane->unit + b * size, leaf = segment_leaf(r, address);
         int error = hash_matches(r, lane->buffer + (size_t)b * size, expected_hash(r, leaf));
         if (error == FWR_E_BLOCK_HASH) {
-            return fwr_fetch_wrong(r, lane->fetch, error) ? FWR_PENDING : FWR_E_DONORS_LOST;
+            bool again = fwr_fetch_wrong(r, lane->fetch, error, address);
+            return again ? FWR_PENDING : FWR_E_DONORS_LOST;
         }
         if (error)
             return error;
@@ -571,8 +573,10 @@ static int write_lane(struct fwr_recipient *r, struct fwr_lane *lane)
     update_tags(r, lane);
     r->status.blocks_repaired += lane->changed;
     r->plan_written++;
-    if (lane->changed > 0)
-        r->rounds = r->tries = 0; /* not a fruitless one */
+    if (lane->changed > 0) { /* not a fruitless round */
+        r->rounds = r->tries = 0;
+        fwr_negotiate_gained(r);
+    }
     lane->state = FWR_LANE_FREE;
     return FWR_PENDING;
 }

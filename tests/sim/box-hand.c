@@ -76,7 +76,8 @@ static int make_policy(struct box_node *n, uint8_t *out, size_t capacity)
     if (box_chance(box, 30)) {
         r.item = FWR_POLICY_MEDIA;
         r.length = 1;
-        value[0] = (uint8_t)~(box_chance(box, 20) ? 1u << FWR_MEDIUM_WLAN : 1u << FWR_MEDIUM_SERIAL);
+        value[0] =
+            (uint8_t) ~(box_chance(box, 20) ? 1u << FWR_MEDIUM_WLAN : 1u << FWR_MEDIUM_SERIAL);
     }
     return fwr_set_policy_request_encode(&r, out, capacity);
 }
@@ -105,8 +106,10 @@ static void command(struct box_node *n)
     static const struct {
         uint8_t command;
         int (*make)(struct box_node *n, uint8_t *out, size_t capacity);
-    } commands[] = {{FWR_CMD_START, make_start},      {FWR_CMD_ABORT, make_abort},
-                    {FWR_CMD_SET_POLICY, make_policy}, {FWR_CMD_READ_PAGE, make_page},
+    } commands[] = {{FWR_CMD_START, make_start},
+                    {FWR_CMD_ABORT, make_abort},
+                    {FWR_CMD_SET_POLICY, make_policy},
+                    {FWR_CMD_READ_PAGE, make_page},
                     {FWR_CMD_GET_STATUS, make_status}};
     uint32_t i = box_draw(n->box, sizeof(commands) / sizeof(commands[0]));
     uint8_t bytes[64];
@@ -121,8 +124,8 @@ static void command(struct box_node *n)
 static void push_offer(struct box_node *n)
 {
     struct box_hand *h = &n->console->hand;
-    struct fwr_offer_request r = {
-        .cookie = ++h->cookie, .sequence = h->image->given.manifest.sequence};
+    struct fwr_offer_request r = {.cookie = ++h->cookie,
+                                  .sequence = h->image->given.manifest.sequence};
     uint8_t bytes[64];
 
     h->doing = OFFER;

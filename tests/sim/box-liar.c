@@ -143,8 +143,8 @@ static bool offer(struct speech *s)
 
 static bool code(struct speech *s)
 {
-    static const uint8_t codes[] = {0x80, 0x81, 0xc0, 0xc1, 0xc7, 0xc9, 0xcb, 0xcc, 0xd4, 0xd5,
-                                    0xff, 0xc3};
+    static const uint8_t codes[] = {0x80, 0x81, 0xc0, 0xc1, 0xc7, 0xc9,
+                                    0xcb, 0xcc, 0xd4, 0xd5, 0xff, 0xc3};
 
     s->reply[0] = codes[box_draw(s->n->box, sizeof(codes))];
     return true;
@@ -162,10 +162,11 @@ size_t box_lie(struct box_node *n, const struct box_message *m, uint8_t *reply, 
     static const struct {
         bool (*tell)(struct speech *s);
         enum box_count count;
-    } lies[] = {{block, BOX_LIE_BLOCK}, {tree, BOX_LIE_TREE},   {manifest, BOX_LIE_MANIFEST},
-                {transfer, BOX_LIE_TRANSFER}, {stale, BOX_LIE_STALE}, {size, BOX_LIE_SIZE},
-                {offer, BOX_LIE_OFFER}, {code, BOX_LIE_CODE},   {mix, BOX_LIE_MIX},
-                {slow, BOX_SLOW}};
+    } lies[] = {{block, BOX_LIE_BLOCK},       {tree, BOX_LIE_TREE},
+                {manifest, BOX_LIE_MANIFEST}, {transfer, BOX_LIE_TRANSFER},
+                {stale, BOX_LIE_STALE},       {size, BOX_LIE_SIZE},
+                {offer, BOX_LIE_OFFER},       {code, BOX_LIE_CODE},
+                {mix, BOX_LIE_MIX},           {slow, BOX_SLOW}};
     struct speech s = {n, m, reply, length, late_ms};
 
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {

@@ -124,8 +124,7 @@ static void host_writes(struct box *box)
 static void flash_hiccup(struct box *box)
 {
     struct box_node *n = some_bmc(box);
-    struct fwr_flash_ramnor_unit *unit =
-        &n->bmc->units[box_draw(box, box->size / box->erase_size)];
+    struct fwr_flash_ramnor_unit *unit = &n->bmc->units[box_draw(box, box->size / box->erase_size)];
     uint32_t *faults[] = {&unit->fail_erases, &unit->fail_programs, &unit->misprograms};
 
     *faults[box_draw(box, 3)] = 1;
@@ -161,9 +160,8 @@ static void sicken(struct box *box)
 }
 
 static void (*const kinds[])(struct box *box) = {
-    cut_power, cut_power,   cut_power,    restart_bmc,  restart_console, part,   join,
-    weather,   jump,        stop,         damage,       host_writes,     flash_hiccup,
-    store_hiccup, road,     sicken,
+    cut_power, cut_power, cut_power, restart_bmc, restart_console, part,         join, weather,
+    jump,      stop,      damage,    host_writes, flash_hiccup,    store_hiccup, road, sicken,
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -187,6 +185,7 @@ void box_mischief(struct box *box)
 void box_calm(struct box *box)
 {
     box->calm = true;
+    box->calm_since = box->now;
     box_say(box, NULL, "calm: no fault from here on");
     box->wires.loss = box->wires.duplication = box->wires.corruption = 0;
     box->wires.delay_ms = 5;

@@ -44,7 +44,8 @@ static bool may_be_garbled(const struct box_message *m)
 static void put(struct box *box, struct box_message *m, uint32_t late_ms)
 {
     struct box_wires *w = &box->wires;
-    uint64_t due = box->now + w->delay_ms + late_ms + (w->jitter_ms ? box_draw(box, w->jitter_ms) : 0);
+    uint64_t due =
+        box->now + w->delay_ms + late_ms + (w->jitter_ms ? box_draw(box, w->jitter_ms) : 0);
 
     box->counts[BOX_REORDERED] += due < w->last_due[m->from][m->to];
     w->last_due[m->from][m->to] = due;

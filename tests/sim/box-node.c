@@ -63,10 +63,14 @@ static void platform_log(void *ctx, enum fwr_log_level level, const char *text)
         const char *part;
         enum box_count count;
     } known[] = {
-        {"resuming a recovery", BOX_RESUMED}, {"sent wrong bytes", BOX_NAMED},
-        {"dropped:", BOX_DROPPED},            {"refused:", BOX_REFUSED},
-        {"nothing usable", BOX_BACKED_OFF},   {"guard block erased first", BOX_GUARDED},
-        {"dry run:", BOX_DRY_RUN},            {"checking the flash", BOX_CHECKED},
+        {"resuming a recovery", BOX_RESUMED},
+        {"sent wrong bytes", BOX_NAMED},
+        {"dropped:", BOX_DROPPED},
+        {"refused:", BOX_REFUSED},
+        {"nothing usable", BOX_BACKED_OFF},
+        {"guard block erased first", BOX_GUARDED},
+        {"dry run:", BOX_DRY_RUN},
+        {"checking the flash", BOX_CHECKED},
         {"stopped:", BOX_FAILED},
     };
     struct box_node *n = ctx;
@@ -215,9 +219,9 @@ size_t box_node_answer(struct box_node *n, const struct box_message *m, uint8_t 
 
     if (from->bmc != NULL && m->peer != BOX_BY_HAND)
         caller.max_reply = from->bmc->peers[m->peer].limits.max_reply;
-    size_t length = fwr_oem_handle(&n->oem, box_clock(n), &caller,
-                                   (uint8_t)(n->oem.command_base + m->command), m->bytes, m->length,
-                                   reply, BOX_MESSAGE_MAX);
+    size_t length =
+        fwr_oem_handle(&n->oem, box_clock(n), &caller, (uint8_t)(n->oem.command_base + m->command),
+                       m->bytes, m->length, reply, BOX_MESSAGE_MAX);
     check_caps(n, m, reply, length);
     n->box->counts[BOX_BUSY] += reply[0] == fwr_error_completion_code(FWR_E_BUSY);
     *late_ms = 0;

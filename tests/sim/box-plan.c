@@ -26,7 +26,7 @@ static void plan_chip(struct box *box)
     if (coarse)
         box->size = 65536 * between(box, 6, 8);
     else
-        box->size = 4096 * between(box, 20, 64);
+        box->size = 4096 * between(box, 16, 48);
 }
 
 static void add_region(struct box *box, uint32_t length, uint8_t kind, uint8_t flags, uint8_t fill)
@@ -394,8 +394,8 @@ static void say_plan(struct box *box)
 {
     static const char *const kinds[] = {"", "write", "preserve", "fill"};
 
-    box_say(box, NULL, "chip of %u KiB, blocks of %u, erase units of %u; %u images", box->size / 1024,
-            box->block_size, box->erase_size, box->image_count);
+    box_say(box, NULL, "chip of %u KiB, blocks of %u, erase units of %u; %u images",
+            box->size / 1024, box->block_size, box->erase_size, box->image_count);
     for (uint16_t i = 0; i < box->map.count; i++) {
         const struct fwr_region *r = &box->map.regions[i];
         box_say(box, NULL, "%#x to %#x: %s%s", r->offset, r->offset + r->length, kinds[r->kind],

@@ -26,9 +26,8 @@ static void print_line(const struct box *box, const struct box_trace_line *l, FI
         fprintf(out, "%s %s%s, %u bytes, %s %s%s%02x, cookie %02x\n", verbs[l->kind],
                 fwr_command_name((uint8_t)l->numbers[0]), l->numbers[1] ? " reply" : "",
                 l->numbers[2], l->kind == BOX_TRACE_CAME ? "from" : "to",
-                node_name(box, (uint8_t)l->numbers[3]),
-                l->numbers[1] ? ": code " : ": command ", l->numbers[1] ? l->numbers[4] : l->numbers[0],
-                l->numbers[5] & 0xff);
+                node_name(box, (uint8_t)l->numbers[3]), l->numbers[1] ? ": code " : ": command ",
+                l->numbers[1] ? l->numbers[4] : l->numbers[0], l->numbers[5] & 0xff);
 }
 
 void box_trace_begin(struct box *box, FILE *out)

@@ -100,8 +100,8 @@ static void check_guard(struct box_node *n)
 
 static bool counts_for_cut(const struct box_bmc *b, const struct fwr_fault_event *event)
 {
-    return !b->only_writes || (event->operation != FWR_FAULT_FLASH_READ &&
-                               event->operation != FWR_FAULT_STORE_READ);
+    return !b->only_writes ||
+           (event->operation != FWR_FAULT_FLASH_READ && event->operation != FWR_FAULT_STORE_READ);
 }
 
 static enum fwr_fault_verdict power(struct box_node *n, struct fwr_fault_event *event)
@@ -132,9 +132,9 @@ static enum fwr_fault_verdict power(struct box_node *n, struct fwr_fault_event *
 static void say_operation(struct box_node *n, const struct fwr_fault_event *event)
 {
     static const char *const names[] = {
-        [FWR_FAULT_FLASH_ERASE] = "erases",     [FWR_FAULT_FLASH_PROGRAM] = "programs",
+        [FWR_FAULT_FLASH_ERASE] = "erases",        [FWR_FAULT_FLASH_PROGRAM] = "programs",
         [FWR_FAULT_STORE_WRITE] = "writes record", [FWR_FAULT_STORE_REMOVE] = "removes record",
-        [FWR_FAULT_HOST_HOLD] = "holds its host", [FWR_FAULT_HOST_RELEASE] = "releases its host",
+        [FWR_FAULT_HOST_HOLD] = "holds its host",  [FWR_FAULT_HOST_RELEASE] = "releases its host",
     };
     size_t i = event->operation;
 
@@ -152,8 +152,8 @@ static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
         b->hold++;
         b->touched = b->body = false;
     }
-    if (event->operation == FWR_FAULT_HOST_RELEASE && b->touched &&
-        !b->config.release_on_failure && box_what_it_holds(n) == NULL)
+    if (event->operation == FWR_FAULT_HOST_RELEASE && b->touched && !b->config.release_on_failure &&
+        box_what_it_holds(n) == NULL)
         box_violate(n->box, n, "the host is released with half an image");
     if (event->operation == FWR_FAULT_FLASH_ERASE && !b->host.bus_taken)
         box_violate(n->box, n, "erases a flash that its host may be reading");
@@ -196,8 +196,7 @@ static bool may_be_written(const struct box_node *n, uint32_t address, const uin
     if (bytes[0] == 0xff && memcmp(bytes, bytes + 1, block - 1) == 0)
         return true;
     for (uint8_t i = 0; i < n->box->good_count; i++)
-        if (box_fits(n, &n->box->images[i]) &&
-            block_is(&n->box->images[i], address, bytes, block))
+        if (box_fits(n, &n->box->images[i]) && block_is(&n->box->images[i], address, bytes, block))
             return true;
     return memcmp(bytes, n->bmc->from + address, block) == 0;
 }
@@ -225,15 +224,13 @@ static int watched_sync(void *ctx)
 
 static uint32_t u32(const uint8_t *bytes)
 {
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
 /* 0 without a journal. */
 static uint8_t journal_type(const struct box_node *n)
 {
-    const struct fwr_store_ram_record *r =
-        fwr_store_ram_find(&n->bmc->ram, FWR_STORE_JOURNAL, 0);
+    const struct fwr_store_ram_record *r = fwr_store_ram_find(&n->bmc->ram, FWR_STORE_JOURNAL, 0);
 
     return r != NULL ? r->data[1] : 0;
 }
@@ -314,8 +311,10 @@ void box_watch_open(struct box_node *n)
 {
     struct box *box = n->box;
     struct box_bmc *b = n->bmc;
-    struct fwr_flash_geometry geometry = {
-        .size = box->size, .erase_size = box->erase_size, .program_size = 256, .erased_value = 0xff};
+    struct fwr_flash_geometry geometry = {.size = box->size,
+                                          .erase_size = box->erase_size,
+                                          .program_size = 256,
+                                          .erased_value = 0xff};
 
     b->cells = malloc(box->size);
     b->kept = malloc(box->size);

@@ -7,8 +7,9 @@
 #include <stdarg.h>
 
 #define LAST_LINES   60
-#define LONG_ENOUGH  (BOX_FOREVER_MS / 2) /* that a donor offered what somebody still lacks */
-#define AFTERMATH_MS 90000u               /* for leases to run out */
+#define LOOK_MS      60000u /* how often it is asked whether there is still hope */
+#define LOOKS        5      /* in a row without: donors are at times busy with themselves */
+#define AFTERMATH_MS 90000u /* for leases to run out */
 
 uint32_t box_draw(struct box *box, uint32_t below)
 {
@@ -133,6 +134,7 @@ static bool all_settled(struct box *box)
         struct box_bmc *b = box->nodes[i].bmc;
         if (!b->settled && box_bmc_is_settled(&box->nodes[i])) {
             b->settled = true;
+            box->longest = box->now - box->calm_since;
             box_say(box, &box->nodes[i], "has finished");
         }
         all &= b->settled;
@@ -168,15 +170,36 @@ static bool could_help(const struct box_node *n, uint8_t peer)
     return false;
 }
 
-static void check_liveness(struct box *box)
+/* A BMC that has not finished, and a donor that could help it: NULL when there is none. */
+static const struct box_node *hope(const struct box *box, uint8_t *peer)
 {
     for (uint8_t i = 0; i < box->bmc_count; i++) {
         const struct box_node *n = &box->nodes[i];
-        for (uint8_t k = 0; k < n->bmc->config.peer_count && !n->bmc->settled; k++)
-            if (could_help(n, k))
-                box_violate(box, n, "has not finished in %u minutes, and %s could help",
-                            BOX_FOREVER_MS / 60000, n->bmc->peer_names[k]);
+        for (*peer = 0; *peer < n->bmc->config.peer_count && !n->bmc->settled; ++*peer)
+            if (could_help(n, *peer))
+                return n;
     }
+    return NULL;
+}
+
+/* Until everybody has finished who can, and not for ever. */
+static void wait_for_all(struct box *box)
+{
+    uint64_t end = box->now + BOX_FOREVER_MS, look = box->now;
+    const struct box_node *n = NULL;
+    uint8_t peer, hopeless = 0;
+
+    while (!all_settled(box) && box->now < end && hopeless < LOOKS && turn(box)) {
+        if (box->now < look)
+            continue;
+        look = box->now + LOOK_MS;
+        n = hope(box, &peer);
+        hopeless = (uint8_t)(n == NULL ? hopeless + 1 : 0);
+    }
+    n = hope(box, &peer);
+    if (box->now >= end && n != NULL)
+        box_violate(box, n, "has not finished in %u minutes, and %s could help",
+                    BOX_FOREVER_MS / 60000, n->bmc->peer_names[peer]);
 }
 
 static void check_leases(struct box *box)
@@ -194,15 +217,9 @@ static void check_leases(struct box *box)
 
 static void finish(struct box *box)
 {
-    uint64_t end = box->now + BOX_FOREVER_MS;
-
     box_calm(box);
-    while (!all_settled(box) && box->now < end)
-        if (!turn(box))
-            break;
-    if (!box->violated)
-        check_liveness(box);
-    end = box->now + AFTERMATH_MS;
+    wait_for_all(box);
+    uint64_t end = box->now + AFTERMATH_MS;
     while (box->now < end && turn(box))
         ;
     if (!box->violated)

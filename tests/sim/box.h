@@ -43,7 +43,7 @@
 #define BOX_UNITS_MAX    128
 #define BOX_RECORDS      8
 #define BOX_MESSAGE_MAX  1500
-#define BOX_FOREVER_MS   (2u * 3600 * 1000) /* after the faults end: then a BMC counts as stuck */
+#define BOX_FOREVER_MS   (3600u * 1000) /* after the faults end: then a BMC counts as stuck */
 
 struct box;
 struct box_node;
@@ -122,10 +122,10 @@ const char *box_count_text(enum box_count count);
 #define BOX_TRACE_RING 512
 
 struct box_trace {
-    FILE *out;             /* every line as it happens, or NULL */
-    uint64_t lines;        /* so far */
-    void *digest;          /* SHA-256 over all of them */
-    uint8_t result[32];    /* of the digest, at the end */
+    FILE *out;          /* every line as it happens, or NULL */
+    uint64_t lines;     /* so far */
+    void *digest;       /* SHA-256 over all of them */
+    uint8_t result[32]; /* of the digest, at the end */
     struct box_trace_line {
         uint64_t at;
         uint32_t numbers[6];
@@ -182,9 +182,9 @@ struct box_hand {
 };
 
 struct box_console {
-    uint16_t lies;   /* enum box_lie */
-    uint8_t often;   /* one reply in so many is a lie */
-    bool meddles;    /* sends commands to BMCs */
+    uint16_t lies; /* enum box_lie */
+    uint8_t often; /* one reply in so many is a lie */
+    bool meddles;  /* sends commands to BMCs */
     struct box_held held[BOX_IMAGES_MAX];
     const struct fwr_source *sources[BOX_IMAGES_MAX];
     uint8_t stale[BOX_MESSAGE_MAX]; /* an earlier reply that carried data */
@@ -292,8 +292,8 @@ struct box_message {
 struct box_wires {
     uint32_t delay_ms, jitter_ms;
     uint32_t loss, duplication, corruption; /* permille */
-    bool sessionless;   /* a reply to an earlier life still arrives */
-    uint64_t apart;     /* bit n: node n is on the other side */
+    bool sessionless;                       /* a reply to an earlier life still arrives */
+    uint64_t apart;                         /* bit n: node n is on the other side */
     uint16_t closed[BOX_BMCS_MAX]; /* bit n: this BMC was told that its road to n is down */
     uint64_t last_due[BOX_NODES_MAX][BOX_NODES_MAX];
     struct box_message *free;
@@ -331,6 +331,7 @@ struct box {
     uint16_t weights[16]; /* of the kinds of mischief */
     uint32_t mischief_ms;
     bool calm;
+    uint64_t calm_since, longest; /* until the last BMC finished that could */
 
     bool violated;
     char violation[256];

@@ -10,6 +10,7 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_crypto_faults tests/sim/test_report
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
 sim_tests += tests/sim/test_requests
+sim_tests += tests/sim/test_liars tests/sim/test_skew
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
 tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
@@ -52,6 +53,8 @@ tests_sim_test_control_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_donors_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_restarts_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_skew_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_liars_LDADD = $(tests_sim_test_recovery_LDADD)
 
 # `make fleet`: 10,000 recipients that fail in the same second. FLEET takes options, for
 # example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
@@ -82,6 +85,10 @@ check_LTLIBRARIES += tests/sim/libbox.la
 tests_sim_libbox_la_SOURCES = $(box_sources)
 check_PROGRAMS += tests/sim/sim
 tests_sim_sim_LDADD = tests/sim/libbox.la $(LDADD)
+check_PROGRAMS += tests/sim/test_box
+TESTS += tests/sim/test_box
+tests_sim_test_box_LDADD = tests/sim/libbox.la $(LDADD)
+check_scripts += tests/sim/sim_first_half tests/sim/sim_second_half
 SEEDS = 1000
 SEED =
 sim: tests/sim/sim

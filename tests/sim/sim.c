@@ -27,6 +27,7 @@ struct options {
 struct report {
     uint64_t seed; /* in work */
     uint64_t done, violated;
+    uint64_t longest; /* ms from the end of the faults to the last BMC that finished */
     uint64_t counts[BOX_COUNT_COUNT];
 };
 
@@ -38,6 +39,8 @@ static void play(struct report *report, uint64_t seed, uint8_t *digest)
     for (int i = 0; i < BOX_COUNT_COUNT; i++)
         report->counts[i] += box->counts[i];
     report->done++;
+    if (box->longest > report->longest)
+        report->longest = box->longest;
     if (box->violated) {
         report->violated++;
         box_report(box, stdout);
@@ -122,10 +125,14 @@ static int sweep(const struct options *o)
     for (unsigned job = 0; job < o->jobs; job++) {
         total.done += reports[job].done;
         total.violated += reports[job].violated;
+        if (reports[job].longest > total.longest)
+            total.longest = reports[job].longest;
         for (int i = 0; i < BOX_COUNT_COUNT; i++)
             total.counts[i] += reports[job].counts[i];
     }
     fine &= say_counts(&total, o->seeds >= COUNTS_ASKED);
+    printf("%12.1f  seconds at most from the last fault until all had finished who could\n",
+           (double)total.longest / 1000);
     if (EVP_Digest(digests, 32 * o->seeds, digest, NULL, EVP_sha256(), NULL) != 1)
         return 2;
     printf("%llu seeds from %llu: %llu violations, %.1f s on %u processes, digest of all traces ",
@@ -175,11 +182,13 @@ static void usage(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
-        {"jobs", required_argument, NULL, 'j'},  {"seed", required_argument, NULL, 's'},
-        {"trace", no_argument, NULL, 't'},       {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"seeds", required_argument, NULL, 'n'},
+                                          {"first", required_argument, NULL, 'f'},
+                                          {"jobs", required_argument, NULL, 'j'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct options o = {.first = 1, .seeds = 100, .jobs = cores > 0 ? (unsigned)cores : 1};
     bool single = false;

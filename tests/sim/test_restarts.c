@@ -103,8 +103,8 @@ static enum fwr_fault_verdict decide(void *ctx, struct fwr_fault_event *event)
     uint32_t guard = image.manifest.guard;
 
     (void)ctx;
-    cut.halves += cut.erased && memcmp(w.cells + guard, image.bytes + guard, BLOCK) == 0 &&
-                  !body_is_right();
+    cut.halves +=
+        cut.erased && memcmp(w.cells + guard, image.bytes + guard, BLOCK) == 0 && !body_is_right();
     cut.erased |= event->operation == FWR_FAULT_FLASH_ERASE;
     event->seed = cut.at;
     event->decay_reads = cut.decay_reads;
