@@ -33,6 +33,14 @@ static int load_candidate(struct fwr_recipient *r)
     return error;
 }
 
+/* The recipient cannot start: somebody has to know which record is the matter. */
+static int unreadable(struct fwr_recipient *r, const char *record, int error)
+{
+    fwr_recipient_log(r, FWR_LOG_ERROR, "cannot start: stored %s: %s (%s)", record,
+                      fwr_error_text(error), fwr_error_name(error));
+    return error;
+}
+
 /* The host was given the flash back, or was about to be: it is not held again. A later run that
  * was cut before its first record may have taken both once more. */
 static void resume_released(struct fwr_recipient *r)
@@ -54,7 +62,7 @@ static int resume(struct fwr_recipient *r)
         error = fwr_journal_read(r);
     while (error == FWR_PENDING);
     if (error && error != FWR_E_STORE_CORRUPT)
-        return error;
+        return unreadable(r, "journal", error);
     if (!error && j->type == FWR_JOURNAL_NONE)
         return FWR_OK;
     r->mode = FWR_START_REPAIR;
@@ -118,13 +126,13 @@ static int load_records(struct fwr_recipient *r)
     if (!error)
         error = load_floor(r, FWR_FLOOR_SEQUENCE, &r->floors.sequence);
     if (error)
-        return error;
+        return unreadable(r, "floors", error);
     if (r->config.guard == FWR_GUARD_UPDATE)
         load_confirmed(r);
     do
         error = fwr_control_load_policy(r);
     while (error == FWR_PENDING);
-    return error ? error : resume(r);
+    return error ? unreadable(r, "policy", error) : resume(r);
 }
 
 int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t size,
