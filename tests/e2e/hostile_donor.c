@@ -55,7 +55,8 @@ struct enemy {
     uint32_t seed;
     struct fwr_rmcp_responder *responder;
     struct fwr_oem oem;
-    const uint8_t *other; /* another image of the same size */
+    void *donor_storage, *responder_storage;
+    uint8_t *other; /* another image of the same size */
     size_t other_size;
     struct {
         uint8_t bytes[FWR_RMCP_DATAGRAM_MAX];
@@ -497,10 +498,13 @@ static int make_donor(struct enemy *enemy, char **argv)
     };
     size_t size;
     uint8_t *bytes = read_file(argv[2], &size);
+    int error = bytes == NULL ? FWR_E_IO : fwr_trust_decode(bytes, size, &trust);
 
-    if (bytes == NULL || fwr_trust_decode(bytes, size, &trust) != FWR_OK ||
-        fwr_source_file_open(&file, argv[4], argv[3]) != FWR_OK)
-        return FWR_E_IO;
+    free(bytes);
+    if (error == FWR_OK)
+        error = fwr_source_file_open(&file, argv[4], argv[3]);
+    if (error != FWR_OK)
+        return error;
     config.max_leaves = (uint32_t)(file.image_size / FWR_BLOCK_SIZE_MIN);
     enemy->other = read_file(argv[5], &enemy->other_size);
     size = fwr_donor_storage(&config);
@@ -512,7 +516,8 @@ static int make_donor(struct enemy *enemy, char **argv)
         .max_reply = (uint16_t)fwr_rmcp_max_reply(FWR_RMCP_SUITE_SHA256, 1452),
         .window = FWR_RMCP_WINDOW_MAX,
     };
-    return fwr_donor_init(&enemy->oem.donor, malloc(size), size, &config, udp_now());
+    enemy->donor_storage = malloc(size);
+    return fwr_donor_init(&enemy->oem.donor, enemy->donor_storage, size, &config, udp_now());
 }
 
 static int make_responder(struct enemy *enemy, const char *password)
@@ -539,7 +544,8 @@ static int make_responder(struct enemy *enemy, const char *password)
     user.password = (const uint8_t *)password;
     user.password_length = (uint8_t)strlen(password);
     size = fwr_rmcp_responder_storage(&config);
-    return fwr_rmcp_responder_init(&enemy->responder, malloc(size), size, &config);
+    enemy->responder_storage = malloc(size);
+    return fwr_rmcp_responder_init(&enemy->responder, enemy->responder_storage, size, &config);
 }
 
 int main(int argc, char **argv)
@@ -568,5 +574,10 @@ int main(int argc, char **argv)
     fflush(stdout);
     result = enemy.socket < 0 || enemy.elsewhere < 0 ? 2 : serve(&enemy);
     printf("%u\n", enemy.attacks);
+    fwr_rmcp_responder_end(enemy.responder);
+    fwr_donor_end(enemy.oem.donor);
+    free(enemy.responder_storage);
+    free(enemy.donor_storage);
+    free(enemy.other);
     return result;
 }
