@@ -2,6 +2,7 @@
 """One kill: a board with a damaged flash and its donors, a recovery, a process that is killed at
 a given operation, and everything that must be so afterwards. Used by sim_kills for many of them.
 The operations are counted by tests/e2e/witness.c in the process that recovers."""
+import json
 import os
 import shutil
 import signal
@@ -314,22 +315,18 @@ start {{ scan = {str(itself).lower()}  repair = true }}
 
     # ---- the tools ----
 
-    def tool(self, *arguments, witness=False):
-        """The command itself, without libtool's script in front of it."""
-        program = os.path.join(e2e.BUILD, ".libs", "fwrecover")
-        environment = {**os.environ, **(self.witness.environment if witness else {})}
-        if os.path.exists(program):
-            environment["LD_LIBRARY_PATH"] = os.path.dirname(program)
-        with open(self.lab.path("tool.log"), "wb") as log:
-            process = subprocess.Popen([program if os.path.exists(program) else e2e.TOOL,
-                                        *arguments], stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log, env=environment)
+    def tool(self, *arguments, name="tool", witness=None):
+        """fwrecover in the background; what it says is in NAME.out and NAME.err."""
+        program, environment = e2e.bare_tool(witness)
+        with open(self.lab.path(name + ".out"), "wb") as out, \
+                open(self.lab.path(name + ".err"), "wb") as err:
+            process = subprocess.Popen([program, *arguments], stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=err, env=environment)
         self.lab.processes.append(process)
         return process
 
-    @property
-    def tool_log(self):
-        return e2e.read(self.lab.path("tool.log")).decode(errors="replace")
+    def said(self, name="tool.err"):
+        return e2e.read(self.lab.path(name)).decode(errors="replace")
 
     def ended(self, process, kill=None):
         """Ends a tool, or waits for its good end."""
@@ -337,38 +334,25 @@ start {{ scan = {str(itself).lower()}  repair = true }}
             process.send_signal(kill)
         status = process.wait(PATIENCE)
         self.lab.processes.remove(process)
-        need(kill or status == 0, f"a tool ended with {status}:\n{self.tool_log}")
+        need(kill or status == 0, f"a tool ended with {status}:\n{self.said()}")
 
-    def recover(self, *donors):
-        return self.tool("recover", "-t", self.lab.path("release.trust"), "-s", self.store,
-                         "--component", e2e.COMPONENT, "-m", "4753", "-p", "3842", "-r", "1",
-                         "--preserve", f"0:{e2e.VARS_SIZE}", "-U", "fetch", "-f", self.password,
-                         "-C", "3", "--lanes", str(LANES), "--rounds", "254",
-                         *(word for donor in donors
-                           for word in ("-d", f"{self.lab.address}:{donor.port}")),
-                         self.victim.flash, witness=True)
+    def recover(self, ports):
+        return self.tool("recover", "--json", "-t", self.lab.path("release.trust"), "-s",
+                         self.store, "--component", e2e.COMPONENT, "-m", "4753", "-p", "3842",
+                         "-r", "1", "--preserve", f"0:{e2e.VARS_SIZE}", "-U", "fetch", "-f",
+                         self.password, "-C", "3", "--lanes", str(LANES), "--rounds", "254",
+                         *(word for port in ports for word in ("-d", f"{self.lab.address}:{port}")),
+                         self.victim.flash, witness=self.witness)
+
+    def recovered(self, tool):
+        self.ended(tool)
+        return json.loads(self.said("tool.out"))
 
     def new_flash(self, point, torn):
         self.new_board([])
         os.mkdir(self.store, 0o700)
         self.witness.reset(point, torn)
         self.witness.set("with_sendmsg", 1)
-
-    def kill_recover(self, point, torn):
-        self.new_flash(point, torn)
-        tool = self.recover(*self.donors)
-        if not self.stopped_tool(tool):
-            self.ended(tool)
-            self.check_whole()
-            return self.row("recover", point)
-        kind, state = self.operation(torn), self.state(self.tool_log)
-        self.ended(tool, signal.SIGKILL)
-        since = time.monotonic()
-        wrong = self.corpse()
-        self.ended(self.recover(*self.donors))
-        row = self.row("recover", point, state, kind, len(wrong), 0, since)
-        self.check_whole()
-        return row
 
     def stopped_tool(self, tool):
         end = time.monotonic() + PATIENCE
@@ -378,4 +362,57 @@ start {{ scan = {str(itself).lower()}  repair = true }}
             if state is not None:
                 return state.si_code == os.CLD_STOPPED and e2e.has_stopped(tool)
             time.sleep(0.002)
-        need(False, f"neither stopped nor ended:\n{self.tool_log}")
+        raise e2e.Failure(f"neither stopped nor ended:\n{self.said()}")
+
+    def kill_recover(self, point, torn):
+        ports = [donor.port for donor in self.donors]
+        self.new_flash(point, torn)
+        tool = self.recover(ports)
+        if self.stopped_tool(tool):
+            kind, state = self.operation(torn), self.state(self.said())
+            self.ended(tool, signal.SIGKILL)
+            since = time.monotonic()
+            wrong = self.corpse()
+            guard_kept = record(self.store, "guard") is not None
+            report = self.recovered(self.recover(ports))
+            twice = self.again(report["blocks_fetched"], wrong, guard_kept)
+            row = self.row("recover", point, state, kind, len(wrong), twice, since)
+        else:
+            self.recovered(tool)
+            row = self.row("recover", point)
+        self.check_whole()
+        return row
+
+    def serve(self, name):
+        """A console that gives the image away; its process and port."""
+        process = self.tool("serve", "-t", self.lab.path("release.trust"), "-l",
+                            f"{self.lab.address}:0", "-U", "fetch", "-f", self.password, "-C", "3",
+                            self.lab.path("v7.img"), self.lab.path("v7.raw"), name=name)
+        end = time.monotonic() + PATIENCE
+        while "serving" not in self.said(name + ".out"):
+            need(process.poll() is None and time.monotonic() < end,
+                 f"serve did not start:\n{self.said(name + '.err')}")
+            time.sleep(0.005)
+        return process, int(self.said(name + ".out").split(":")[-1])
+
+    def kill_serve(self, point, torn):
+        self.new_flash(point, False)
+        serving = [self.serve(name) for name in ("one", "two")]
+        tool = self.recover([port for _, port in serving])
+        kind, state, since = "", "done", None
+        if self.stopped_tool(tool):
+            kind, state = self.operation(False), self.state(self.said())
+            # Named by its address, the one that was accepted last is the one in use.
+            accepted = [line for line in self.said().splitlines() if line.startswith("accepting ")]
+            used = [each for each in serving if accepted and f":{each[1]}:" in accepted[-1]]
+            dead = (used or serving)[0]
+            serving.remove(dead)
+            self.ended(dead[0], signal.SIGKILL)
+            since = time.monotonic()
+            tool.send_signal(signal.SIGCONT)
+        report = self.recovered(tool)
+        row = self.row("serve", point, state, kind, "", report["blocks_refetched"], since)
+        self.check_whole()
+        for process, _ in serving:
+            self.ended(process, signal.SIGTERM)
+        return row

@@ -526,6 +526,15 @@ def damage(flash, seed, kinds=8):
     return bytes(flash)
 
 
+def bare_tool(witness=None):
+    """The command itself, without libtool's script in front of it, and its environment."""
+    program = os.path.join(BUILD, ".libs", "fwrecover")
+    environment = {**os.environ, **(witness.environment if witness else {})}
+    if not os.path.exists(program):
+        return TOOL, environment
+    return program, {**environment, "LD_LIBRARY_PATH": os.path.dirname(program)}
+
+
 def main_parts(parts, at_once=3):
     """Runs the functions of a test, by name, side by side: each in a process and a laboratory of
     its own. Waiting for time-outs then costs little. Named arguments choose some of them."""

@@ -27,7 +27,7 @@
 #include "link/rmcp/crypto.h"
 #include "udp.h"
 
-#define PATIENCE_MS  1000
+#define PATIENCE_MS  10000
 #define ORDER_MAX    8192
 #define DATAGRAM_TOP 65507
 
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
         .size = sizeof(config),
         .platform = &fwr_platform_default,
         .first_timeout = 300,
-        .attempts = 3,
+        .attempts = 6,
     };
     struct client client = {0};
     void *storage = malloc(fwr_rmcp_initiator_storage());
