@@ -22,47 +22,11 @@ uint32_t fleet_draw(struct fleet *f, uint32_t below)
     return seeded_below(&f->random, below);
 }
 
-/* ---- the queue: a binary heap ---- */
-
-static bool before(const struct fleet_event *a, const struct fleet_event *b)
-{
-    return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
-
 void fleet_post(struct fleet *f, uint64_t at, enum fleet_event_kind kind, uint32_t node,
                 struct fleet_message *message)
 {
-    struct fleet_event event = {at, f->order++, node, (uint8_t)kind, message};
-    size_t i = f->heap_count++;
-
-    if (f->heap_count > f->heap_room) {
-        f->heap_room = f->heap_room * 2 + 1024;
-        f->heap = realloc(f->heap, f->heap_room * sizeof(*f->heap));
-        if (f->heap == NULL)
-            abort();
-    }
-    while (i > 0 && before(&event, &f->heap[(i - 1) / 2])) {
-        f->heap[i] = f->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    f->heap[i] = event;
-}
-
-static struct fleet_event take(struct fleet *f)
-{
-    struct fleet_event first = f->heap[0], last = f->heap[--f->heap_count];
-    size_t i = 0, child;
-
-    while ((child = 2 * i + 1) < f->heap_count) {
-        if (child + 1 < f->heap_count && before(&f->heap[child + 1], &f->heap[child]))
-            child++;
-        if (!before(&f->heap[child], &last))
-            break;
-        f->heap[i] = f->heap[child];
-        i = child;
-    }
-    f->heap[i] = last;
-    return first;
+    queue_post(&f->queue,
+               (struct queue_event){.at = at, .who = node, .kind = (uint8_t)kind, .what = message});
 }
 
 /* ---- making ---- */
@@ -176,11 +140,12 @@ static void make(struct fleet *f, const struct fleet_options *options)
 
 static void unmake(struct fleet *f)
 {
-    while (f->heap_count > 0) {
-        struct fleet_event event = take(f);
-        if (event.message != NULL)
-            fleet_message_free(f, event.message);
+    while (f->queue.count > 0) {
+        struct queue_event event = queue_take(&f->queue);
+        if (event.what != NULL)
+            fleet_message_free(f, event.what);
     }
+    queue_free(&f->queue);
     while (f->free != NULL) {
         struct fleet_message *m = f->free;
         f->free = m->next;
@@ -194,7 +159,6 @@ static void unmake(struct fleet *f)
     free(f->uplinks);
     free(f->downlinks);
     free(f->asked);
-    free(f->heap);
     fleet_image_free(&f->image);
 }
 
@@ -297,9 +261,10 @@ static void measure(struct fleet *f)
 
 /* ---- running ---- */
 
-static void handle(struct fleet *f, const struct fleet_event *event)
+static void handle(struct fleet *f, const struct queue_event *event)
 {
-    struct fleet_node *n = &f->nodes[event->node];
+    struct fleet_node *n = &f->nodes[event->who];
+    struct fleet_message *m = event->what;
     struct fwr_donor_status status;
 
     switch ((enum fleet_event_kind)event->kind) {
@@ -315,13 +280,13 @@ static void handle(struct fleet *f, const struct fleet_event *event)
         fleet_node_opened(n);
         break;
     case FLEET_EVENT_ARRIVE:
-        fleet_node_receive(n, event->message);
-        if (event->message->command == FWR_CMD_ACCEPT_OFFER && n->donor != NULL) {
+        fleet_node_receive(n, m);
+        if (m->command == FWR_CMD_ACCEPT_OFFER && n->donor != NULL) {
             fwr_donor_status(n->donor, &status);
             if (status.transfers > f->result->peak_transfers)
                 f->result->peak_transfers = status.transfers;
         }
-        fleet_message_free(f, event->message);
+        fleet_message_free(f, m);
         break;
     }
 }
@@ -335,8 +300,8 @@ void fleet_run(const struct fleet_options *options, struct fleet_result *result)
     f->result = result;
     make(f, options);
     uint64_t limit = f->now + (uint64_t)f->options.limit_s * 1000000;
-    while (f->heap_count > 0 && f->resting < f->options.nodes) {
-        struct fleet_event event = take(f);
+    while (f->queue.count > 0 && f->resting < f->options.nodes) {
+        struct queue_event event = queue_take(&f->queue);
         if (event.at > limit)
             break;
         f->now = event.at;

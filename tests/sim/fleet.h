@@ -25,6 +25,7 @@
 #include <fwrecover/recipient.h>
 #include <fwrecover/store-ram.h>
 
+#include "tests/sim/queue.h"
 #include "tests/unit/given_image.h"
 
 #define FLEET_BLOCK          4096u
@@ -151,14 +152,6 @@ enum fleet_event_kind {
     FLEET_EVENT_OPEN, /* a session */
 };
 
-struct fleet_event {
-    uint64_t at; /* µs */
-    uint64_t order;
-    uint32_t node;
-    uint8_t kind;
-    struct fleet_message *message;
-};
-
 struct fleet_options {
     uint32_t nodes; /* that fail */
     uint32_t seeds; /* donors from the start */
@@ -215,9 +208,7 @@ struct fleet {
     uint64_t *uplinks, *downlinks;
     uint32_t *asked; /* discovery messages, by node */
 
-    struct fleet_event *heap;
-    size_t heap_count, heap_room;
-    uint64_t order;
+    struct queue queue; /* times in µs */
     struct fleet_message *free;
 
     uint64_t sessions;

@@ -60,7 +60,8 @@ tests_sim_test_liars_LDADD = $(tests_sim_test_recovery_LDADD)
 # example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
 check_LTLIBRARIES += tests/sim/libfleet.la
 tests_sim_libfleet_la_SOURCES = tests/sim/fleet.h tests/sim/fleet-image.c tests/sim/fleet-net.c \
-	tests/sim/fleet-node.c tests/sim/fleet-world.c tests/sim/fleet-bound.c tests/sim/fleet-plot.c
+	tests/sim/fleet-node.c tests/sim/fleet-world.c tests/sim/fleet-bound.c tests/sim/fleet-plot.c \
+	tests/sim/queue.c tests/sim/queue.h
 fleet_ldflags = $(AM_LDFLAGS) -Wl,--wrap=fwr_hash_leaf,--wrap=fwr_tree_part_build
 check_PROGRAMS += tests/sim/fleet tests/sim/fleet_bound tests/sim/test_fleet
 TESTS += tests/sim/test_fleet

@@ -88,7 +88,7 @@ static void test_all_but_one_lie(void **state)
             assert_int_equal(world_repair(&w), 0);
             assert_true(world_is_right(&w, &image)); /* and no foreign block on the way */
             for (uint8_t i = 0; i < donors; i++) {
-                bool lies = memchr(lied[i], true, sizeof(lied[i])) != NULL;
+                bool lies = memchr(lied[i], 1, sizeof(lied[i])) != NULL;
                 assert_int_equal(named[i], lies);
                 assert_int_equal(named_rightly[i], lies);
                 liars += lies;
