@@ -157,7 +157,7 @@ int main(int count, char *arguments[])
     struct fwr_policy policy;
     struct fwr_trust trust;
 
-    if (count != 8 || strlen(arguments[7]) != 2 * FWR_UUID_SIZE) {
+    if (count != 8 || strlen(arguments[7]) != (size_t)2 * FWR_UUID_SIZE) {
         fprintf(stderr, "usage: recover HOST PORT USER TRUST FLASH STORE UUID-OF-32-DIGITS\n");
         return 2;
     }
@@ -165,7 +165,7 @@ int main(int count, char *arguments[])
     load_trust(arguments[4], &trust);
     check(fwr_flash_file_open(&flash, arguments[5], &fwr_flash_file_geometry, false), arguments[5]);
     check(fwr_store_dir_open(&store, arguments[6]), arguments[6]);
-    for (unsigned i = 0; i < FWR_UUID_SIZE; i++)
+    for (size_t i = 0; i < FWR_UUID_SIZE; i++)
         if (sscanf(arguments[7] + 2 * i, "%2hhx", &board.component[i]) != 1)
             check(FWR_E_ARGUMENT, arguments[7]);
     fwr_policy_default_init(&policy, &rules);

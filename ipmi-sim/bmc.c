@@ -78,7 +78,7 @@ static int load_trust(struct sim_bmc *bmc)
                                         .platform = &bmc->platform,
                                         .store = &bmc->store.store,
                                         .max_jump = bmc->config.max_jump,
-                                        .storage_size = 2 * FWR_ENVELOPE_MAX};
+                                        .storage_size = (size_t)2 * FWR_ENVELOPE_MAX};
     int error;
 
     config.storage = bmc->keyring_storage = malloc(config.storage_size);

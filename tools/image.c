@@ -42,7 +42,7 @@ static int check_fill(const struct tool_file *raw, const struct fwr_region *regi
         for (uint32_t i = 0; i < length; i++) {
             if (piece[i] != region->fill)
                 return tool_usage("--fill: %s has 0x%02x at 0x%lx, not 0x%02x", raw->path, piece[i],
-                                  (unsigned long)(region->offset + done + i), region->fill);
+                                  (unsigned long)region->offset + done + i, region->fill);
         }
         done += length;
     }

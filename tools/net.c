@@ -3,6 +3,7 @@
  * Clock, log, signals, addresses and sockets for the commands that talk. The one static
  * variable is the wish to stop, because a signal handler has nowhere else to put it.
  */
+// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc reads it
 #define _GNU_SOURCE /* ppoll */
 #include "tools/net.h"
 

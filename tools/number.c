@@ -130,7 +130,7 @@ void tool_uuid_text(const uint8_t uuid[FWR_UUID_SIZE], char text[TOOL_UUID_TEXT]
     for (size_t i = 0; i < sizeof(groups); i++) {
         tool_hex(uuid, groups[i], text);
         uuid += groups[i];
-        text += 2 * groups[i];
+        text += (size_t)2 * groups[i];
         *text++ = '-';
     }
     text[-1] = '\0';

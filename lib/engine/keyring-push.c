@@ -66,7 +66,7 @@ static int begin(struct fwr_keyring *k, const struct fwr_caller *caller, const u
 
 static void renew(struct fwr_keyring *k, uint64_t now)
 {
-    k->deadline = now + FWR_PUSH_LEASE_SECONDS * 1000u;
+    k->deadline = now + FWR_PUSH_LEASE_SECONDS * UINT64_C(1000);
 }
 
 static int on_offer(struct fwr_keyring *k, uint64_t now, const struct fwr_caller *caller,

@@ -347,7 +347,7 @@ static void on_ask(struct fwr_recipient *r, struct fwr_pending *q, int error, co
             fwr_transfer_ask(r, q->peer, (uint8_t)(q->index + 1));
     } else if (reply.result == FWR_IMAGE_BUSY) {
         p->answer = FWR_E_DONORS_BUSY;
-        p->not_before = r->now + reply.retry * 100u;
+        p->not_before = r->now + reply.retry * UINT64_C(100);
     } else if (p->answer != FWR_OK) {
         p->answer = FWR_E_NO_OFFER;
         p->not_before = 0;

@@ -264,7 +264,7 @@ static void temporary_name(const struct copy *copy, char *name)
 {
     size_t stem = strlen(copy->name) - 1;
 
-    memcpy(name, copy->name, stem);
+    memcpy(name, copy->name, stem); // NOLINT(bugprone-not-null-terminated-result): by "tmp"
     memcpy(name + stem, "tmp", 4);
 }
 

@@ -225,7 +225,7 @@ static int decrypt_payload(struct fwr_rmcp_session *session, uint8_t *payload, s
     size_t size, pad;
     int error;
 
-    if (length < 2 * FWR_RMCP_BLOCK || length % FWR_RMCP_BLOCK != 0)
+    if (length < (size_t)2 * FWR_RMCP_BLOCK || length % FWR_RMCP_BLOCK != 0)
         return FWR_E_MALFORMED;
     size = length - FWR_RMCP_BLOCK;
     error = fwr_rmcp_keys_decrypt(&session->keys, payload, data, size);
