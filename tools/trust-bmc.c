@@ -180,7 +180,7 @@ static void end(struct tool_bmc *bmc, uint32_t transfer)
 /* What the BMC says of itself afterwards. */
 static int conclude(struct tool_bmc *bmc, uint32_t generation)
 {
-    struct fwr_trust_page page;
+    struct fwr_trust_page page = {0};
     struct tool_bytes set;
     int status = tool_trust_fetch(bmc, &page, &set);
 

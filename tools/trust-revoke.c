@@ -125,8 +125,8 @@ static int split_group(const struct fwr_trust *trust, const char *text, uint8_t 
 static int add(struct fwr_trust *trust, const char *text)
 {
     struct fwr_trust_key *key = &trust->keys[trust->key_count];
-    const char *path;
-    uint8_t group;
+    const char *path = text;
+    uint8_t group = 0;
     int status = split_group(trust, text, &group, &path);
 
     if (status == TOOL_OK && trust->key_count == FWR_TRUST_KEYS_MAX)
@@ -146,9 +146,9 @@ static int add(struct fwr_trust *trust, const char *text)
 
 static int set_threshold(struct fwr_trust *trust, const char *text)
 {
-    const char *rest;
+    const char *rest = text;
     uint64_t number;
-    uint8_t group;
+    uint8_t group = 0;
     int status = split_group(trust, text, &group, &rest);
 
     if (status != TOOL_OK)

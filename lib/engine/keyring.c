@@ -21,12 +21,11 @@ void fwr_keyring_log(const struct fwr_keyring *k, enum fwr_log_level level, cons
     char text[200];
     va_list arguments;
 
-    if (!platform->log)
-        return;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    platform->log(platform->ctx, level, text);
+    if (platform->log)
+        platform->log(platform->ctx, level, text);
 }
 
 void fwr_keyring_changed(struct fwr_keyring *k)

@@ -25,6 +25,7 @@ enum {
     CC_PRIVILEGE = 0xd4,
     CC_NOT_FOUND = 0xcb,
     CC_TRANSFER = 0x81,
+    CC_BUSY = 0xc0,
 };
 
 /* ---- the engines ---- */
@@ -122,6 +123,30 @@ void fwr_recipient_unsent(struct fwr_recipient *recipient, uint64_t now,
         recipient->sent--; /* an engine that tries again at once */
 }
 #endif
+
+/* ---- the keyring, which knows the transfer of which id the first byte is 77h ---- */
+
+static unsigned keyring_asked;
+static bool keyring_busy;
+
+int fwr_keyring_request(struct fwr_keyring *keyring, uint64_t now, const struct fwr_caller *caller,
+                        uint8_t command, const uint8_t *data, size_t length, uint8_t *reply,
+                        size_t capacity)
+{
+    (void)keyring, (void)now, (void)caller, (void)length;
+    keyring_asked++;
+    if (command != FWR_CMD_OFFER && command != FWR_CMD_READ_PAGE && data[1] != 0x77)
+        return FWR_E_UNKNOWN_TRANSFER;
+    assert_true(capacity >= 2);
+    memset(reply, 0xee, 2);
+    return 2;
+}
+
+bool fwr_keyring_busy(const struct fwr_keyring *keyring)
+{
+    (void)keyring;
+    return keyring_busy;
+}
 
 /* ---- the dispatcher's caller ---- */
 
@@ -625,9 +650,70 @@ static void test_pump(void **state)
 }
 #endif
 
+/* Whether the keyring answered, and nobody else. */
+static bool by_keyring(struct fixture *f, uint8_t command, const uint8_t *request, size_t length)
+{
+    unsigned before = keyring_asked, others = asked(f);
+    size_t got = say(f, BASE + command, IANA, request, length);
+
+    return got == 6 && f->reply[0] == 0 && f->reply[4] == 0xee && keyring_asked == before + 1 &&
+           asked(f) == others;
+}
+
+/* A trust set's offer, its transfer and its page go to the keyring, on a peer of any role; what
+ * is about images and slots does not. */
+static void test_keyring(void **state)
+{
+    uint8_t offer[15] = {0x5a, [14] = FWR_OFFER_TRUST}, page[10] = {0x5a, 0, FWR_PAGE_TRUST};
+    uint8_t moved[15] = {0x5a, 0x77};
+    struct fwr_keyring *keyring = test_malloc(sizeof(*keyring));
+    struct fixture f;
+
+    (void)state;
+    for (int only_donor = 0; only_donor < 2; only_donor++) {
+        fixture_init(&f);
+        if (only_donor) {
+            f.oem.recipients = NULL;
+            f.oem.slot_count = 0;
+        }
+        assert_false(by_keyring(&f, FWR_CMD_OFFER, offer, 15)); /* there is none */
+        assert_false(by_keyring(&f, FWR_CMD_READ_PAGE, page, 10));
+        f.oem.keyring = keyring;
+        assert_true(by_keyring(&f, FWR_CMD_OFFER, offer, 15));
+        assert_true(by_keyring(&f, FWR_CMD_READ_PAGE, page, 10));
+        assert_true(by_keyring(&f, FWR_CMD_GET_WANTED, moved, 7));
+        assert_true(by_keyring(&f, FWR_CMD_WRITE_DATA, moved, 12));
+        assert_true(by_keyring(&f, FWR_CMD_END_TRANSFER, moved, 6));
+        assert_false(by_keyring(&f, FWR_CMD_OFFER, body, 15));
+        assert_false(by_keyring(&f, FWR_CMD_READ_PAGE, body, 10));
+        assert_false(by_keyring(&f, FWR_CMD_GET_WANTED, body, 7));
+        page[1] = 1; /* it is the BMC's, which goes by slot 0 */
+        assert_error(&f, say(&f, BASE + FWR_CMD_READ_PAGE, IANA, page, 10), CC_NOT_FOUND, true);
+        page[1] = 0;
+        if (only_donor || !FWR_RECIPIENT) {
+            assert_error(&f, say(&f, BASE + FWR_CMD_OFFER, IANA, body, 15), CC_COMMAND, true);
+            assert_error(&f, say(&f, BASE + FWR_CMD_READ_PAGE, IANA, body, 10), CC_COMMAND, true);
+            assert_error(&f, say(&f, BASE + FWR_CMD_START, IANA, body, 7), CC_COMMAND, true);
+            assert_error(&f, say(&f, BASE + FWR_CMD_SET_POLICY, IANA, body, 8), CC_COMMAND, true);
+        } else {
+            /* The store is not asked two things at once. */
+            keyring_busy = true;
+            assert_error(&f, say(&f, BASE + FWR_CMD_SET_POLICY, IANA, body, 8), CC_BUSY, true);
+            keyring_busy = false;
+            say(&f, BASE + FWR_CMD_SET_POLICY, IANA, body, 8);
+            assert_int_equal(f.reply[0], 0);
+        }
+        f.caller.privilege = FWR_PRIVILEGE_USER;
+        assert_error(&f, say(&f, BASE + FWR_CMD_OFFER, IANA, offer, 15), CC_PRIVILEGE, true);
+        assert_true(by_keyring(&f, FWR_CMD_READ_PAGE, page, 10));
+    }
+    test_free(keyring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keyring),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_privileges),
         cmocka_unit_test(test_security),

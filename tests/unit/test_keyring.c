@@ -598,6 +598,92 @@ static void test_two_pushers(void **state)
     assert_int_equal(put(transfer, FWR_OBJECT_TRUST, 0, envelopes[2], 6), FWR_E_UNKNOWN_TRANSFER);
 }
 
+static int no_random(void *ctx, void *buffer, size_t length)
+{
+    (void)ctx, (void)buffer, (void)length;
+    return FWR_E_RANDOM;
+}
+
+static void test_requests_that_are_none(void **state)
+{
+    static const uint8_t commands[] = {FWR_CMD_OFFER, FWR_CMD_GET_WANTED, FWR_CMD_WRITE_DATA,
+                                       FWR_CMD_END_TRANSFER, FWR_CMD_READ_PAGE};
+    struct fwr_read_page_request request = {.cookie = 1, .page = FWR_PAGE_TRUST, .length = 17};
+    uint8_t data[16] = {0};
+    uint32_t transfer;
+    int error;
+
+    (void)state;
+    assert_int_equal(boot(), FWR_OK);
+    for (size_t i = 0; i < sizeof(commands); i++) {
+        assert_true(fwr_keyring_request(&keyring, 0, &caller, commands[i], data, 1, reply, 19) < 0);
+        assert_int_equal(
+            fwr_keyring_request(&keyring, 0, &caller, commands[i], data, 16, reply, 18),
+            FWR_E_NO_SPACE);
+    }
+    assert_int_equal(fwr_keyring_request(&keyring, 0, &caller, FWR_CMD_START, data, 7, reply, 19),
+                     FWR_E_UNKNOWN_COMMAND);
+    request.offset = FWR_TRUST_PAGE_SIZE + (uint32_t)bare_length + 1;
+    assert_int_equal(
+        ask(FWR_CMD_READ_PAGE, data, fwr_read_page_request_encode(&request, data, sizeof(data))),
+        FWR_E_RANGE);
+    platform.random = no_random;
+    struct fwr_offer_request offered = {.cookie = 1, .kind = FWR_OFFER_TRUST};
+    assert_int_equal(
+        ask(FWR_CMD_OFFER, data, fwr_offer_request_encode(&offered, data, sizeof(data))),
+        FWR_E_RANDOM);
+    platform.random = give_random;
+    config.provisioned = NULL;
+    stored()->used = false;
+    floors.values[FWR_FLOOR_GENERATION] = 0;
+    assert_int_equal(boot(), FWR_E_UNPROVISIONED);
+    uint8_t set[ROOM];
+    struct fwr_trust_page page = read_page(set, 0, &error);
+    assert_int_equal(page.state, FWR_TRUST_NONE);
+    assert_int_equal(page.length, 0);
+    assert_int_equal(offer(2, &transfer), FWR_OFFER_ACCEPTED);
+    assert_int_equal(push(2, transfer), FWR_WRITE_WRONG);
+    assert_int_equal(read_page(set, 0, &error).reason, -FWR_E_UNPROVISIONED);
+}
+
+/* Its page changes more often than a byte counts: 0 is never one of its generations. */
+static void test_page_generations(void **state)
+{
+    (void)state;
+    assert_int_equal(boot(), FWR_OK);
+    for (int i = 0; i < 600; i++) {
+        assert_true(fwr_keyring_propose(&keyring, bare, bare_length) < 0);
+        assert_int_not_equal(keyring.page_generation, 0);
+    }
+}
+
+static void test_provisioning_fails(void **state)
+{
+    (void)state;
+    platform.log = NULL;
+    store.fail_writes = 1;
+    assert_int_equal(boot(), FWR_E_STORE_IO);
+    assert_int_equal(in_force(), 0);
+    config.provisioned_length = STORAGE;
+    assert_int_equal(boot(), FWR_E_ENVELOPE_SIZE);
+    config.provisioned = "no trust set";
+    config.provisioned_length = 12;
+    assert_true(boot() < 0);
+    config.provisioned = envelopes[2]; /* in an envelope: it has to satisfy itself */
+    config.provisioned_length = lengths[2];
+    assert_int_equal(boot(), FWR_OK);
+    assert_int_equal(in_force(), 2);
+    set_up(state);
+    config.provisioned = "FWRE, but no envelope";
+    config.provisioned_length = 21;
+    assert_int_equal(boot(), FWR_E_ENVELOPE);
+    config.floors = NULL; /* in the store */
+    config.provisioned = bare;
+    config.provisioned_length = bare_length;
+    assert_int_equal(boot(), FWR_OK);
+    assert_int_equal(keyring.floor, 1);
+}
+
 #define KEYRING(test) cmocka_unit_test_setup(test, set_up)
 
 int main(void)
@@ -619,6 +705,9 @@ int main(void)
         KEYRING(test_push_and_page),
         KEYRING(test_push_of_what_is_refused),
         KEYRING(test_two_pushers),
+        KEYRING(test_requests_that_are_none),
+        KEYRING(test_page_generations),
+        KEYRING(test_provisioning_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
