@@ -184,7 +184,7 @@ static void begin_run(struct fwr_recipient *r, enum fwr_start_mode mode, uint32_
 {
     r->mode = (uint8_t)mode;
     r->run = run;
-    r->reason = r->floor_error = FWR_OK;
+    r->reason = FWR_OK;
     r->started = r->now;
     r->rounds = r->escalation = 0;
     r->tries = 0;
