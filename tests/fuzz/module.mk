@@ -7,7 +7,7 @@
 # keeps what it learned in fuzz-corpus/. `make fuzz-minimize` takes the best of that into the
 # source tree's corpus. With CC=afl-clang-fast the same programs are AFL++'s.
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
-	tests/fuzz/fuzz_initiator tests/fuzz/fuzz_trust
+	tests/fuzz/fuzz_initiator tests/fuzz/fuzz_keyring tests/fuzz/fuzz_trust
 if DONOR
 fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp tests/fuzz/fuzz_responder
 endif
@@ -39,6 +39,9 @@ tests_fuzz_fuzz_initiator_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c tests/fuzz/small_world.h $(fuzz_main)
 tests_fuzz_fuzz_journal_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_journal_LDADD = tests/sim/libworld.la $(fuzz_ldadd)
+tests_fuzz_fuzz_keyring_SOURCES = tests/fuzz/fuzz_keyring.c $(fuzz_main)
+tests_fuzz_fuzz_keyring_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_keyring_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_main)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_manifest_LDADD = $(fuzz_ldadd)
