@@ -172,9 +172,12 @@ static const struct number_rule {
 
 /* The file being read: libconfuse tells its name only outside sections. */
 static const char *reading;
+static bool complained;
 
-static void complain(cfg_t *cfg, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void complain(cfg_t *cfg, const char *format,
+                                                           va_list arguments)
 {
+    complained = true;
     fprintf(stderr, "fwrecover_sim: %s:%d: ", reading, cfg->line);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
@@ -627,9 +630,12 @@ bool sim_config_read(struct sim_config *config, const char *path)
     cfg_set_error_function(cfg, complain);
     set_checks(cfg);
     reading = path;
+    complained = false;
     result = cfg_parse(cfg, path);
     if (result == CFG_FILE_ERROR)
         fprintf(stderr, "fwrecover_sim: %s: %s\n", path, strerror(errno));
+    else if (result != CFG_SUCCESS && !complained) /* a zero byte: libconfuse says nothing */
+        fprintf(stderr, "fwrecover_sim: %s:%d: this is not text\n", path, cfg->line);
     good = result == CFG_SUCCESS && take(config, cfg, path);
     cfg_free(cfg);
     return good;

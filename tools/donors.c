@@ -12,6 +12,7 @@
 #include "tools/donors.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,12 @@ int tool_donors_add(struct tool_donors *donors, const char *name, const struct t
     return TOOL_OK;
 }
 
-static void print_parse_error(cfg_t *cfg, const char *format, va_list values)
+static bool complained; /* of the file that is read */
+
+__attribute__((format(printf, 2, 0))) static void print_parse_error(cfg_t *cfg, const char *format,
+                                                                    va_list values)
 {
+    complained = true;
     fprintf(stderr, "fwrecover: %s:%d: ", cfg->filename != NULL ? cfg->filename : "?", cfg->line);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
@@ -126,8 +131,10 @@ int tool_donors_read(struct tool_donors *donors, const char *path, const struct 
     if (cfg == NULL)
         return tool_error(FWR_E_MEMORY, path, NULL);
     cfg_set_error_function(cfg, print_parse_error);
+    complained = false;
     if (cfg_parse(cfg, path) != CFG_SUCCESS)
-        status = TOOL_USAGE;
+        status = complained ? TOOL_USAGE /* of a zero byte libconfuse says nothing */
+                            : tool_usage("%s:%d: this is not text", path, cfg->line);
     for (unsigned i = 0; i < cfg_size(cfg, "donor") && status == TOOL_OK; i++)
         status = take_donor(donors, path, cfg_getnsec(cfg, "donor", i), login);
     cfg_free(cfg);

@@ -8,7 +8,10 @@
 # source tree's corpus. With CC=afl-clang-fast the same programs are AFL++'s.
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_initiator tests/fuzz/fuzz_keyring tests/fuzz/fuzz_store_dir \
-	tests/fuzz/fuzz_trust
+	tests/fuzz/fuzz_layout tests/fuzz/fuzz_trust
+if OPENIPMI
+fuzz_targets += tests/fuzz/fuzz_config
+endif
 if DONOR
 fuzz_targets += tests/fuzz/fuzz_donor tests/fuzz/fuzz_rmcp tests/fuzz/fuzz_responder
 endif
@@ -28,6 +31,10 @@ fuzz_ldadd = libfwrecover-all.la $(CRYPTO_LIBS)
 tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(fuzz_main)
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_command_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c ipmi-sim/config.c tools/number.c $(fuzz_main)
+tests_fuzz_fuzz_config_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS) $(CONFUSE_CFLAGS)
+tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_config_LDADD = $(fuzz_ldadd) $(CONFUSE_LIBS)
 tests_fuzz_fuzz_donor_SOURCES = tests/fuzz/fuzz_donor.c $(fuzz_main)
 tests_fuzz_fuzz_donor_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_donor_LDADD = $(fuzz_ldadd)
@@ -43,6 +50,10 @@ tests_fuzz_fuzz_journal_LDADD = tests/sim/libworld.la $(fuzz_ldadd)
 tests_fuzz_fuzz_keyring_SOURCES = tests/fuzz/fuzz_keyring.c $(fuzz_main)
 tests_fuzz_fuzz_keyring_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_keyring_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_layout_SOURCES = tests/fuzz/fuzz_layout.c tools/layout.c tools/number.c tools/say.c \
+	$(fuzz_main)
+tests_fuzz_fuzz_layout_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_layout_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_main)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_manifest_LDADD = $(fuzz_ldadd)
