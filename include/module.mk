@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 pkginclude_HEADERS += \
+	include/fwrecover/banks.h include/fwrecover/banks-slots.h \
 	include/fwrecover/command.h \
 	include/fwrecover/donor.h \
 	include/fwrecover/envelope.h \

@@ -5,6 +5,7 @@ unit_tests += tests/unit/test_tree tests/unit/test_manifest tests/unit/test_trus
 	tests/unit/test_envelope
 EXTRA_DIST += tests/unit/seeded.h tests/unit/keys.h tests/unit/keys
 unit_tests += tests/unit/test_crc32 tests/unit/test_platform tests/unit/test_flash_ramnor
+unit_tests += tests/unit/test_banks_slots
 unit_tests += tests/unit/test_command
 tests_unit_test_command_SOURCES = tests/unit/test_command.c tests/unit/vectors.c \
 	tests/unit/vectors.h
