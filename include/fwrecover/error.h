@@ -85,6 +85,8 @@ enum fwr_error {
     FWR_E_HOST_BUS = -71,
     FWR_E_HOST_RELEASE = -72,
     FWR_E_BOOT_PROOF = -73, /* the host did not prove its boot in time */
+    FWR_E_FELL_BACK = -74,  /* nor did the new bank: the host has the other one again */
+    FWR_E_REJECTED = -75,   /* this image's boot was not proven here before */
 
     /* Negotiation and transfer */
     FWR_E_NO_DONOR = -80,      /* no configured donor answered */

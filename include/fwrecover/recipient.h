@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <fwrecover/banks.h>
 #include <fwrecover/command.h>
 #include <fwrecover/flash.h>
 #include <fwrecover/floors.h>
@@ -83,6 +84,8 @@ struct fwr_recipient_config {
                                  times as many where donors are merely busy */
     uint32_t boot_proof_ms;   /* how long to wait for the boot proof; 0 = none is configured */
     uint32_t log_size;        /* bytes of log text kept for Read Page [4096] */
+    const struct fwr_banks
+        *banks; /* NULL: one bank; else `flash` is bank 0, and no guard is used */
     const struct fwr_floors *floors; /* NULL: in the store */
     uint32_t max_jump; /* how far one image may raise the security version floor at once; what asks
                           for more is refused [FWR_FLOOR_JUMP_DEFAULT]; UINT32_MAX: any way */

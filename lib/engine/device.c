@@ -4,38 +4,62 @@
  */
 #include "device.h"
 
+#include "bank.h"
+
 static int note(struct fwr_recipient *r, int result)
 {
     r->outstanding = result == FWR_PENDING;
     return result;
 }
 
+static const struct fwr_flash *flash_of(const struct fwr_recipient *r, uint8_t bank)
+{
+    return bank == 0 ? r->config.flash : r->config.banks->second;
+}
+
 int fwr_device_read(struct fwr_recipient *r, uint32_t offset, void *buffer, uint32_t length)
 {
-    const struct fwr_flash *flash = r->config.flash;
+    const struct fwr_flash *flash = flash_of(r, r->bank);
+
+    return note(r, flash->read(flash->ctx, offset, buffer, length));
+}
+
+int fwr_device_read_other(struct fwr_recipient *r, uint32_t offset, void *buffer, uint32_t length)
+{
+    const struct fwr_flash *flash = flash_of(r, FWR_BANK_OTHER(r->bank));
 
     return note(r, flash->read(flash->ctx, offset, buffer, length));
 }
 
 int fwr_device_erase(struct fwr_recipient *r, uint32_t offset, uint32_t length)
 {
-    const struct fwr_flash *flash = r->config.flash;
+    const struct fwr_flash *flash = flash_of(r, r->bank);
 
     return note(r, flash->erase(flash->ctx, offset, length));
 }
 
 int fwr_device_program(struct fwr_recipient *r, uint32_t offset, const void *data, uint32_t length)
 {
-    const struct fwr_flash *flash = r->config.flash;
+    const struct fwr_flash *flash = flash_of(r, r->bank);
 
     return note(r, flash->program(flash->ctx, offset, data, length));
 }
 
 int fwr_device_sync(struct fwr_recipient *r)
 {
-    const struct fwr_flash *flash = r->config.flash;
+    const struct fwr_flash *flash = flash_of(r, r->bank);
 
     return note(r, flash->sync(flash->ctx));
+}
+
+int fwr_device_bank_read(struct fwr_recipient *r, struct fwr_bank_choice *choice)
+{
+    return note(r, r->config.banks->read(r->config.banks->ctx, choice));
+}
+
+int fwr_device_bank_write(struct fwr_recipient *r, const struct fwr_bank_choice *choice)
+{
+    return note(r, r->config.banks->write(r->config.banks->ctx, choice));
 }
 
 int fwr_device_load(struct fwr_recipient *r, enum fwr_store_kind kind, void *buffer,

@@ -10,10 +10,16 @@
 #include "engine.h"
 
 /* All return what the contract's operation returned, and set r->outstanding on FWR_PENDING. */
+/* The flash is that of r->bank. */
 int fwr_device_read(struct fwr_recipient *r, uint32_t offset, void *buffer, uint32_t length);
+int fwr_device_read_other(struct fwr_recipient *r, uint32_t offset, void *buffer, uint32_t length);
 int fwr_device_erase(struct fwr_recipient *r, uint32_t offset, uint32_t length);
 int fwr_device_program(struct fwr_recipient *r, uint32_t offset, const void *data, uint32_t length);
 int fwr_device_sync(struct fwr_recipient *r);
+
+/* The pointer of a board with two banks. */
+int fwr_device_bank_read(struct fwr_recipient *r, struct fwr_bank_choice *choice);
+int fwr_device_bank_write(struct fwr_recipient *r, const struct fwr_bank_choice *choice);
 
 /* Records of the configured slot. */
 int fwr_device_load(struct fwr_recipient *r, enum fwr_store_kind kind, void *buffer,

@@ -175,6 +175,7 @@ struct fwr_lane {
     uint16_t run_count;
     uint16_t block;   /* cursor */
     uint16_t changed; /* blocks that were wrong */
+    bool crossed;     /* the other bank was looked into for the block */
     uint32_t copy;    /* cursor of the search */
     uint32_t plan;    /* index in the plan */
     uint32_t unit;    /* chip address */
@@ -197,6 +198,8 @@ struct fwr_journal {
     uint8_t type;
     bool guarded; /* the guard unit is in the store and erased in the flash */
     bool all;     /* an earlier journal was lost: any unit may have been in flight */
+    uint8_t bank; /* that the rest is about */
+    bool flipped; /* the pointer was moved to it, and its boot is not proven */
     uint32_t counter;
     uint32_t run;
     uint32_t unit_size;         /* of `units` */
@@ -234,6 +237,7 @@ enum fwr_phase {
     FWR_PHASE_JUDGE,
     FWR_PHASE_HOLD,
     FWR_PHASE_TAKE_BUS,
+    FWR_PHASE_BANK,
     FWR_PHASE_WAIVE,
     FWR_PHASE_HASH,
     FWR_PHASE_TOP,
@@ -241,6 +245,7 @@ enum fwr_phase {
     FWR_PHASE_GUARD_DESCENT,
     FWR_PHASE_GUARD_UNIT,
     FWR_PHASE_GUARD_SAVE,
+    FWR_PHASE_POINT,
     FWR_PHASE_CANDIDATE_SAVE,
     FWR_PHASE_INTENT,
     FWR_PHASE_GUARD_ERASE,
@@ -253,18 +258,33 @@ enum fwr_phase {
     FWR_PHASE_GUARD_WRITE,
     FWR_PHASE_VERIFY,
     FWR_PHASE_COMMIT,
+    FWR_PHASE_FLIP,
     FWR_PHASE_GIVE_BUS,
     FWR_PHASE_TRIAL_RECORD,
     FWR_PHASE_RELEASE,
     FWR_PHASE_TRIAL,
+    FWR_PHASE_PROVEN,
     FWR_PHASE_CONFIRM_RECORD,
+    FWR_PHASE_CONFIRM_POINTER,
     FWR_PHASE_CONFIRM_FLOOR,
     FWR_PHASE_CONFIRM_SEQUENCE,
     FWR_PHASE_CONFIRM_ENVELOPE,
     FWR_PHASE_CONFIRM_WAIVED,
+    FWR_PHASE_CONFIRM_REJECTED,
     FWR_PHASE_CONFIRM_JOURNAL,
     FWR_PHASE_DONE,
     FWR_PHASE_BACKOFF,
+    FWR_PHASE_BACK_HOLD,
+    FWR_PHASE_BACK_TAKE_BUS,
+    FWR_PHASE_BACK_LOAD,
+    FWR_PHASE_BACK_WAIVE,
+    FWR_PHASE_BACK_HASH,
+    FWR_PHASE_BACK_STAY,
+    FWR_PHASE_BACK_POINT,
+    FWR_PHASE_BACK_GIVE_BUS,
+    FWR_PHASE_BACK_RECORD,
+    FWR_PHASE_BACK_RELEASE,
+    FWR_PHASE_BACK_JOURNAL,
     FWR_PHASE_FAIL_GIVE_BUS,
     FWR_PHASE_FAIL_RELEASE,
     FWR_PHASE_FAILED,
@@ -380,6 +400,13 @@ struct fwr_recipient {
     uint32_t redo_size;          /* of one of them */
     uint16_t redo_count;
     struct fwr_journal journal;
+
+    /* bank; all zero on a board with one */
+    uint8_t bank; /* that flash operations go to */
+    bool flipped; /* the pointer was or will be moved to it, unproven */
+    bool have_rejected;
+    uint8_t rejected[FWR_ID_SIZE];  /* the image that the host was taken back from */
+    struct fwr_bank_choice pointer; /* as last read or written */
 
     /* report */
     struct fwr_status_page status;

@@ -13,23 +13,42 @@
 #include "record.h"
 
 #define JOURNAL_FORMAT 1
+#define BANKS_FORMAT   2 /* of a board with two banks: a library without them must not guess */
 #define FLAG_GUARDED   1u
 #define FLAG_ALL       2u
+#define FLAG_BANK      4u /* bank 1 */
+#define FLAG_FLIPPED   8u
 #define POLICY_FORMAT  1
 #define POLICY_SIZE    (1 + 4 + 4 + 1 + 4)
 
-static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, struct fwr_journal *j)
+static uint8_t journal_format(const struct fwr_recipient *r)
 {
+    return r->config.banks ? BANKS_FORMAT : JOURNAL_FORMAT;
+}
+
+static uint8_t flags(const struct fwr_journal *j)
+{
+    return (uint8_t)((j->guarded ? FLAG_GUARDED : 0) | (j->all ? FLAG_ALL : 0) |
+                     (j->bank ? FLAG_BANK : 0) | (j->flipped ? FLAG_FLIPPED : 0));
+}
+
+static int journal_decode(const uint8_t *bytes, size_t length, const struct fwr_recipient *r,
+                          struct fwr_journal *j)
+{
+    const unsigned known =
+        FLAG_GUARDED | FLAG_ALL | (r->config.banks ? FLAG_BANK | FLAG_FLIPPED : 0);
     struct fwr_reader reader;
-    int error = fwr_record_open(bytes, length, JOURNAL_FORMAT, &reader);
+    int error = fwr_record_open(bytes, length, journal_format(r), &reader);
 
     if (error)
         return error;
     j->type = fwr_reader_u8(&reader);
     uint8_t of_slot = fwr_reader_u8(&reader);
-    uint8_t flags = fwr_reader_u8(&reader);
-    j->guarded = (flags & FLAG_GUARDED) != 0;
-    j->all = (flags & FLAG_ALL) != 0;
+    uint8_t found = fwr_reader_u8(&reader);
+    j->guarded = (found & FLAG_GUARDED) != 0;
+    j->all = (found & FLAG_ALL) != 0;
+    j->bank = (found & FLAG_BANK) != 0;
+    j->flipped = (found & FLAG_FLIPPED) != 0;
     j->counter = fwr_reader_u32(&reader);
     j->run = fwr_reader_u32(&reader);
     j->unit_size = fwr_reader_u32(&reader);
@@ -41,8 +60,8 @@ static int journal_decode(const uint8_t *bytes, size_t length, uint8_t slot, str
         return FWR_E_STORE_CORRUPT;
     for (uint16_t i = 0; i < j->count; i++)
         j->units[i] = fwr_reader_u32(&reader);
-    if (!fwr_reader_complete(&reader) || of_slot != slot ||
-        (flags & ~(FLAG_GUARDED | FLAG_ALL)) != 0 || j->unit_size == 0 ||
+    if (!fwr_reader_complete(&reader) || of_slot != r->config.slot || (found & ~known) != 0 ||
+        j->unit_size == 0 ||
         (j->unit_size & (j->unit_size - 1)) != 0 || j->type < FWR_JOURNAL_INTENT ||
         j->type > FWR_JOURNAL_CONFIRMED)
         return FWR_E_STORE_CORRUPT;
@@ -61,7 +80,7 @@ int fwr_journal_read(struct fwr_recipient *r)
     if (error == FWR_E_NO_SPACE)
         return FWR_E_STORE_VERSION; /* larger than any record of ours */
     if (!error)
-        error = journal_decode(bytes, length, r->config.slot, &r->journal);
+        error = journal_decode(bytes, length, r, &r->journal);
     if (error)
         memset(&r->journal, 0, sizeof(r->journal));
     return error;
@@ -74,10 +93,10 @@ int fwr_journal_write(struct fwr_recipient *r, enum fwr_journal_type type)
     struct fwr_writer writer;
 
     fwr_writer_init(&writer, bytes, sizeof(bytes));
-    fwr_writer_u8(&writer, JOURNAL_FORMAT);
+    fwr_writer_u8(&writer, journal_format(r));
     fwr_writer_u8(&writer, (uint8_t)type);
     fwr_writer_u8(&writer, r->config.slot);
-    fwr_writer_u8(&writer, (uint8_t)((j->guarded ? FLAG_GUARDED : 0) | (j->all ? FLAG_ALL : 0)));
+    fwr_writer_u8(&writer, flags(j));
     fwr_writer_u32(&writer, j->counter + 1);
     fwr_writer_u32(&writer, j->run);
     fwr_writer_u32(&writer, j->unit_size);

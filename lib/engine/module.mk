@@ -12,6 +12,7 @@ fwr_sources += \
 endif
 if RECIPIENT
 fwr_sources += \
+	lib/engine/bank.c lib/engine/bank.h lib/engine/phase-bank.c \
 	lib/engine/control.c \
 	lib/engine/cookie.c lib/engine/cookie.h \
 	lib/engine/descent.c lib/engine/descent.h \

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "bank.h"
 #include "fetch.h"
 #include "scan.h"
 #include "transfer.h"
@@ -226,6 +227,9 @@ static int judge_envelope(struct fwr_recipient *r, const struct fwr_candidate *c
     if (!error && m->security_version > r->floors.security_version &&
         m->security_version - r->floors.security_version > r->config.max_jump)
         error = FWR_E_FLOOR_JUMP;
+    /* A person at a console may insist; no machine may, run after run. */
+    if (!error && fwr_rejected_is(r, r->scratch_id) && !fwr_negotiate_is_pushed(r))
+        error = FWR_E_REJECTED;
     return error;
 }
 
@@ -241,6 +245,7 @@ static bool about_the_image(int verdict)
     case FWR_E_GEOMETRY:
     case FWR_E_LOCAL_MAP:
     case FWR_E_BELOW_FLOOR:
+    case FWR_E_REJECTED:
     case FWR_E_FLOOR_JUMP:
         return true;
     default:

@@ -62,7 +62,7 @@ int fwr_phase_check(struct fwr_recipient *r, bool *progress)
         return error;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "checking the flash against %s, sequence %u",
                       r->manifest.version, (unsigned)r->manifest.sequence);
-    return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+    return fwr_phase_begin_look(r);
 }
 
 int fwr_phase_ask(struct fwr_recipient *r, bool *progress)
@@ -106,7 +106,7 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
                       (unsigned)r->manifest.security_version, r->sample, r->config.peer_count,
                       (unsigned)r->floors.sequence);
     if (r->bus || r->mode == FWR_START_DRY_RUN)
-        return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+        return fwr_phase_begin_look(r);
     return fwr_phase_enter(r, FWR_PHASE_HOLD);
 }
 
@@ -131,7 +131,7 @@ int fwr_phase_take_bus(struct fwr_recipient *r, bool *progress)
     r->bus = true;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "host held, flash bus taken");
     if (r->chosen >= 0 || r->journal.type == FWR_JOURNAL_COMMIT)
-        return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
+        return fwr_phase_begin_look(r);
     fwr_phase_begin_ask(r);
     return FWR_OK;
 }
@@ -179,9 +179,11 @@ int fwr_phase_hash(struct fwr_recipient *r, bool *progress)
                       right ? "flash hashed: it is right" : "flash hashed: damage found");
     if (r->mode == FWR_START_CHECK)
         return fwr_phase_finish(r, right ? FWR_OK : FWR_E_ROOT);
+    if (!right && fwr_phase_bank_switch(r))
+        return fwr_phase_begin_hash(r, FWR_PHASE_HASH);
     r->healthy = right && r->redo_count == 0 && !r->guard_saved && !r->all_owed;
     if (r->mode == FWR_START_DRY_RUN && right)
-        return fwr_phase_finish(r, FWR_OK);
+        return fwr_phase_finish(r, r->bank == r->pointer.bank ? FWR_OK : FWR_E_ROOT);
     return begin_top(r);
 }
 

@@ -46,6 +46,9 @@ int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
     r->journal.count = 0;
     r->journal.unit_size = r->unit_size;
     r->journal.guarded = r->journal.all = false;
+    r->journal.bank = r->bank;
+    r->flipped |= r->bank != r->pointer.bank;
+    r->journal.flipped = r->flipped;
     error = fwr_journal_map_hash(&r->manifest.map, r->journal.map);
     if (!error)
         error = fwr_journal_write(r, FWR_JOURNAL_COMMIT);
@@ -55,7 +58,7 @@ int fwr_phase_commit(struct fwr_recipient *r, bool *progress)
     r->redo_count = 0;
     r->guard_saved = r->guard_done = false;
     fwr_transfer_end_all(r, 0);
-    return fwr_phase_enter(r, FWR_PHASE_GIVE_BUS);
+    return fwr_phase_enter(r, r->config.banks ? FWR_PHASE_FLIP : FWR_PHASE_GIVE_BUS);
 }
 
 /* ---- release and confirmation ---- */
@@ -87,6 +90,13 @@ int fwr_phase_trial_record(struct fwr_recipient *r, bool *progress)
     return fwr_phase_enter(r, FWR_PHASE_RELEASE);
 }
 
+/* From here on the boot counts as proven. */
+static int begin_confirm(struct fwr_recipient *r)
+{
+    return fwr_phase_enter(r,
+                           r->config.banks ? FWR_PHASE_CONFIRM_POINTER : FWR_PHASE_CONFIRM_FLOOR);
+}
+
 int fwr_phase_release(struct fwr_recipient *r, bool *progress)
 {
     int error = fwr_device_host(r, r->config.host->release);
@@ -99,7 +109,7 @@ int fwr_phase_release(struct fwr_recipient *r, bool *progress)
         return fwr_phase_enter(r, FWR_PHASE_FAILED);
     fwr_recipient_log(r, FWR_LOG_NOTICE, "host released");
     if (r->journal.type == FWR_JOURNAL_CONFIRMED)
-        return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOOR);
+        return begin_confirm(r);
     if (r->config.boot_proof_ms == 0)
         return fwr_phase_enter(r, FWR_PHASE_CONFIRM_RECORD);
     fwr_recipient_enter(r, FWR_PHASE_TRIAL);
@@ -114,7 +124,7 @@ int fwr_phase_confirm_record(struct fwr_recipient *r, bool *progress)
     *progress = true;
     if (error)
         return error;
-    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_FLOOR);
+    return begin_confirm(r);
 }
 
 /* Raises a floor to what the image says. The boot is proven: a floor that cannot be raised is no
@@ -179,7 +189,7 @@ int fwr_phase_confirm_waived(struct fwr_recipient *r, bool *progress)
     *progress = true;
     if (error)
         return error;
-    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_JOURNAL);
+    return fwr_phase_enter(r, FWR_PHASE_CONFIRM_REJECTED);
 }
 
 int fwr_phase_confirm_journal(struct fwr_recipient *r, bool *progress)

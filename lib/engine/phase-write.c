@@ -168,6 +168,9 @@ int fwr_phase_begin_writing(struct fwr_recipient *r)
 {
     uint32_t first, last;
 
+    /* Where there is another bank, the pointer keeps the host from half an image. */
+    if (r->config.banks)
+        return fwr_phase_enter(r, r->healthy ? FWR_PHASE_CANDIDATE_SAVE : FWR_PHASE_POINT);
     if (!guard_wanted(r) || r->guard_done)
         return fwr_phase_enter(r, FWR_PHASE_CANDIDATE_SAVE);
     if (r->guard_saved)
@@ -322,6 +325,8 @@ int fwr_phase_intent(struct fwr_recipient *r, bool *progress)
     j->unit_size = r->unit_size;
     j->guarded = r->guard_saved;
     j->all = r->all_owed;
+    j->bank = r->bank;
+    j->flipped = false;
     memcpy(j->units, r->redo, r->redo_count * sizeof(r->redo[0]));
     j->count = r->redo_count;
     error = fwr_journal_write(r, r->redo_count > 0 ? FWR_JOURNAL_IN_FLIGHT : FWR_JOURNAL_INTENT);

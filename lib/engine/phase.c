@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "bank.h"
 #include "negotiate.h"
 #include "repair.h"
 #include "transfer.h"
@@ -25,6 +26,7 @@ static const struct fwr_phase_row phases[FWR_PHASE_COUNT] = {
     [FWR_PHASE_JUDGE] = {FWR_STATE_NEGOTIATING, false, false, false, fwr_phase_judge},
     [FWR_PHASE_HOLD] = {FWR_STATE_HOLDING, false, false, false, fwr_phase_hold},
     [FWR_PHASE_TAKE_BUS] = {FWR_STATE_HOLDING, false, false, false, fwr_phase_take_bus},
+    [FWR_PHASE_BANK] = {FWR_STATE_HASHING, false, false, false, fwr_phase_bank},
     [FWR_PHASE_WAIVE] = {FWR_STATE_HASHING, false, false, false, fwr_phase_waive},
     [FWR_PHASE_HASH] = {FWR_STATE_HASHING, false, false, false, fwr_phase_hash},
     [FWR_PHASE_TOP] = {FWR_STATE_REPAIRING, false, true, false, fwr_phase_top},
@@ -32,6 +34,7 @@ static const struct fwr_phase_row phases[FWR_PHASE_COUNT] = {
     [FWR_PHASE_GUARD_DESCENT] = {FWR_STATE_REPAIRING, false, true, false, fwr_phase_guard_descent},
     [FWR_PHASE_GUARD_UNIT] = {FWR_STATE_REPAIRING, false, true, false, fwr_phase_guard_unit},
     [FWR_PHASE_GUARD_SAVE] = {FWR_STATE_REPAIRING, false, false, false, fwr_phase_guard_save},
+    [FWR_PHASE_POINT] = {FWR_STATE_REPAIRING, false, false, false, fwr_phase_point},
     [FWR_PHASE_CANDIDATE_SAVE] = {FWR_STATE_REPAIRING, false, false, false,
                                   fwr_phase_candidate_save},
     [FWR_PHASE_INTENT] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_intent},
@@ -46,12 +49,16 @@ static const struct fwr_phase_row phases[FWR_PHASE_COUNT] = {
     [FWR_PHASE_GUARD_WRITE] = {FWR_STATE_REPAIRING, false, false, true, fwr_phase_guard_write},
     [FWR_PHASE_VERIFY] = {FWR_STATE_VERIFYING, false, false, true, fwr_phase_verify},
     [FWR_PHASE_COMMIT] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_commit},
+    [FWR_PHASE_FLIP] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_flip},
     [FWR_PHASE_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_give_bus},
     [FWR_PHASE_TRIAL_RECORD] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_trial_record},
     [FWR_PHASE_RELEASE] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_release},
     [FWR_PHASE_TRIAL] = {FWR_STATE_TRIAL, false, false, false, rest},
+    [FWR_PHASE_PROVEN] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_proven},
     [FWR_PHASE_CONFIRM_RECORD] = {FWR_STATE_RELEASING, false, false, true,
                                   fwr_phase_confirm_record},
+    [FWR_PHASE_CONFIRM_POINTER] = {FWR_STATE_RELEASING, false, false, true,
+                                   fwr_phase_confirm_pointer},
     [FWR_PHASE_CONFIRM_FLOOR] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_confirm_floor},
     [FWR_PHASE_CONFIRM_SEQUENCE] = {FWR_STATE_RELEASING, false, false, true,
                                     fwr_phase_confirm_sequence},
@@ -59,10 +66,23 @@ static const struct fwr_phase_row phases[FWR_PHASE_COUNT] = {
                                     fwr_phase_confirm_envelope},
     [FWR_PHASE_CONFIRM_WAIVED] = {FWR_STATE_RELEASING, false, false, true,
                                   fwr_phase_confirm_waived},
+    [FWR_PHASE_CONFIRM_REJECTED] = {FWR_STATE_RELEASING, false, false, true,
+                                    fwr_phase_confirm_rejected},
     [FWR_PHASE_CONFIRM_JOURNAL] = {FWR_STATE_RELEASING, false, false, true,
                                    fwr_phase_confirm_journal},
     [FWR_PHASE_DONE] = {FWR_STATE_DONE, true, false, false, rest},
     [FWR_PHASE_BACKOFF] = {FWR_STATE_BACKOFF, false, false, false, rest},
+    [FWR_PHASE_BACK_HOLD] = {FWR_STATE_HOLDING, false, false, true, fwr_phase_back_hold},
+    [FWR_PHASE_BACK_TAKE_BUS] = {FWR_STATE_HOLDING, false, false, true, fwr_phase_back_take_bus},
+    [FWR_PHASE_BACK_LOAD] = {FWR_STATE_VERIFYING, false, false, true, fwr_phase_back_load},
+    [FWR_PHASE_BACK_WAIVE] = {FWR_STATE_VERIFYING, false, false, true, fwr_phase_back_waive},
+    [FWR_PHASE_BACK_HASH] = {FWR_STATE_VERIFYING, false, false, true, fwr_phase_back_hash},
+    [FWR_PHASE_BACK_STAY] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_back_stay},
+    [FWR_PHASE_BACK_POINT] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_back_point},
+    [FWR_PHASE_BACK_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_back_give_bus},
+    [FWR_PHASE_BACK_RECORD] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_back_record},
+    [FWR_PHASE_BACK_RELEASE] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_back_release},
+    [FWR_PHASE_BACK_JOURNAL] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_back_journal},
     [FWR_PHASE_FAIL_GIVE_BUS] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_give_bus},
     [FWR_PHASE_FAIL_RELEASE] = {FWR_STATE_RELEASING, false, false, true, fwr_phase_release},
     [FWR_PHASE_FAILED] = {FWR_STATE_FAILED, true, false, false, rest},
@@ -137,7 +157,7 @@ void fwr_recipient_fail(struct fwr_recipient *r, int reason)
         fwr_recipient_log(r, FWR_LOG_ERROR, "the block behind it is at %#x",
                           (unsigned)r->status.bad_block);
     /* Half an image must not run unless configuration says that a dark host is worse. */
-    if (r->held && (!r->writing || r->config.release_on_failure)) {
+    if (r->held && (!r->writing || r->config.release_on_failure || fwr_bank_spared(r))) {
         fwr_recipient_enter(r, r->bus ? FWR_PHASE_FAIL_GIVE_BUS : FWR_PHASE_FAIL_RELEASE);
         return;
     }

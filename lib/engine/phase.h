@@ -39,6 +39,9 @@ void fwr_phase_begin_ask(struct fwr_recipient *r);
  * leaves is looked up. FWR_OK or an error. */
 int fwr_phase_begin_hash(struct fwr_recipient *r, enum fwr_phase phase);
 
+/* The same on a board with two banks: first the pointer says which one is looked at. */
+int fwr_phase_begin_look(struct fwr_recipient *r);
+
 /* Goes to the next segment that needs work, or on to the fill regions. FWR_OK. */
 int fwr_phase_next_segment(struct fwr_recipient *r);
 
@@ -48,6 +51,19 @@ int fwr_phase_load_envelope(struct fwr_recipient *r, enum fwr_store_kind kind);
 /* Whether the last pass gave the signed root. */
 bool fwr_phase_root_matches(const struct fwr_recipient *r);
 
+/* phase-bank.c: turns from the bank that the host boots, which is not right, to the other one.
+ * False when there is none, or when it was looked at already. */
+bool fwr_phase_bank_switch(struct fwr_recipient *r);
+/* Takes the host back to the other bank: its boot was not proven. */
+void fwr_phase_fall_back(struct fwr_recipient *r);
+/* What is known of a journal of the type TRIAL or above; enters the phase where falling back goes
+ * on, if that was cut. */
+void fwr_phase_resume_back(struct fwr_recipient *r);
+fwr_phase_handler fwr_phase_bank, fwr_phase_point, fwr_phase_flip, fwr_phase_proven,
+    fwr_phase_confirm_pointer, fwr_phase_confirm_rejected, fwr_phase_back_hold,
+    fwr_phase_back_take_bus, fwr_phase_back_load, fwr_phase_back_waive, fwr_phase_back_hash,
+    fwr_phase_back_stay, fwr_phase_back_point, fwr_phase_back_give_bus, fwr_phase_back_record,
+    fwr_phase_back_release, fwr_phase_back_journal;
 /* phase-find.c */
 fwr_phase_handler fwr_phase_check, fwr_phase_ask, fwr_phase_judge, fwr_phase_hold,
     fwr_phase_take_bus, fwr_phase_waive, fwr_phase_hash, fwr_phase_top;

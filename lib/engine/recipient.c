@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 
 #include "device.h"
+#include "bank.h"
 #include "journal.h"
 #include "negotiate.h"
 #include "phase.h"
@@ -46,6 +47,10 @@ static int unreadable(struct fwr_recipient *r, const char *record, int error)
 static void resume_released(struct fwr_recipient *r)
 {
     r->held = r->bus = true;
+    if (r->config.banks)
+        fwr_phase_resume_back(r);
+    if (r->phase != FWR_PHASE_IDLE)
+        return;
     if (r->resumed)
         fwr_recipient_enter(r, FWR_PHASE_GIVE_BUS);
     else
@@ -117,6 +122,21 @@ static void load_confirmed(struct fwr_recipient *r)
     r->have_manifest = false;
 }
 
+static int load_banks(struct fwr_recipient *r)
+{
+    int error;
+
+    do
+        error = fwr_bank_look(r);
+    while (error == FWR_PENDING);
+    if (error)
+        return unreadable(r, "boot pointer", error);
+    do
+        error = fwr_rejected_load(r);
+    while (error == FWR_PENDING);
+    return error ? unreadable(r, "rejected image", error) : FWR_OK;
+}
+
 /* What outlives a boot. The store is waited for: until it has answered nothing can be said. */
 static int load_records(struct fwr_recipient *r)
 {
@@ -132,7 +152,11 @@ static int load_records(struct fwr_recipient *r)
     do
         error = fwr_control_load_policy(r);
     while (error == FWR_PENDING);
-    return error ? unreadable(r, "policy", error) : resume(r);
+    if (error)
+        return unreadable(r, "policy", error);
+    if (r->config.banks)
+        error = load_banks(r);
+    return error ? error : resume(r);
 }
 
 int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t size,
@@ -264,7 +288,7 @@ void fwr_recipient_boot_proven(struct fwr_recipient *r, uint64_t now)
     if (r->phase != FWR_PHASE_TRIAL)
         return;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "the host proved its boot");
-    fwr_recipient_enter(r, FWR_PHASE_CONFIRM_RECORD);
+    fwr_recipient_enter(r, r->config.banks ? FWR_PHASE_PROVEN : FWR_PHASE_CONFIRM_RECORD);
 }
 
 bool fwr_recipient_quiet(const struct fwr_recipient *r)
@@ -383,6 +407,9 @@ void fwr_recipient_timeout(struct fwr_recipient *r, uint64_t now)
         r->gathered = true;
         r->deadline = FWR_NEVER;
     } else if (r->phase == FWR_PHASE_TRIAL) {
-        fwr_recipient_fail(r, FWR_E_BOOT_PROOF);
+        if (r->flipped)
+            fwr_phase_fall_back(r);
+        else
+            fwr_recipient_fail(r, FWR_E_BOOT_PROOF);
     }
 }

@@ -266,6 +266,26 @@ static uint32_t next_tagged(const struct fwr_recipient *r, uint32_t leaf, uint16
     return leaf;
 }
 
+/* The same place in the other bank: what an update leaves alone is there. Other places there are
+ * not searched, since only this bank's hashes are in memory. */
+static int search_across(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
+{
+    uint32_t size = fwr_block_size(r), address = lane->unit + b * size;
+    uint8_t *block = lane->buffer + (size_t)b * size;
+    int error = fwr_device_read_other(r, address, block, size);
+
+    if (error == FWR_PENDING)
+        return error;
+    lane->crossed = true;
+    if (!error)
+        error = hash_matches(r, block, expected_hash(r, segment_leaf(r, address)));
+    if (error)
+        return FWR_PENDING; /* not there, or not readable: then elsewhere */
+    lane->blocks[b] = FWR_BLOCK_HERE;
+    r->status.blocks_copied++;
+    return FWR_OK;
+}
+
 /* Looks for one searched block elsewhere in this flash; one read a call. */
 static int search_block(struct fwr_recipient *r, struct fwr_lane *lane, uint16_t b)
 {
@@ -315,9 +335,11 @@ static int load_step(struct fwr_recipient *r, struct fwr_lane *lane)
         if (lane->blocks[b] == FWR_BLOCK_FOREIGN)
             error = sort_block(r, lane, b);
         if (!error && lane->blocks[b] == FWR_BLOCK_SEARCHED)
-            error = search_block(r, lane, b);
+            error = r->config.banks && !lane->crossed ? search_across(r, lane, b)
+                                                      : search_block(r, lane, b);
         if (error)
             return error;
+        lane->crossed = false;
         lane->block++;
     }
     lane->block = 0;

@@ -44,6 +44,15 @@ void fwr_storage_defaults(struct fwr_recipient_config *c)
     c->max_jump = c->max_jump ? c->max_jump : FWR_FLOOR_JUMP_DEFAULT;
 }
 
+static bool usable_banks(const struct fwr_banks *b, const struct fwr_flash_geometry *g)
+{
+    if (b->size != sizeof(*b) || !b->second || !b->read || !b->write)
+        return false;
+    const struct fwr_flash_geometry *other = &b->second->geometry;
+    return other->size == g->size && other->erase_size == g->erase_size &&
+           other->program_size == g->program_size && other->erased_value == g->erased_value;
+}
+
 static bool usable(const struct fwr_recipient_config *c)
 {
     if (!c || c->size != sizeof(*c) || !c->platform || !c->flash || !c->store || !c->host ||
@@ -59,6 +68,8 @@ static bool usable(const struct fwr_recipient_config *c)
     if (g->erase_size == 0 || (g->erase_size & (g->erase_size - 1)) || g->size == 0 ||
         g->size % g->erase_size || g->size % block || g->program_size == 0 ||
         g->erase_size % g->program_size)
+        return false;
+    if (c->banks && !usable_banks(c->banks, g))
         return false;
     for (uint8_t i = 0; i < c->peer_count; i++) {
         const struct fwr_link_limits *l = &c->peers[i].limits;
