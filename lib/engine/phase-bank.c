@@ -30,6 +30,8 @@ int fwr_phase_bank(struct fwr_recipient *r, bool *progress)
     *progress = true;
     if (error)
         return error;
+    if (!r->pointer.lost && r->pointer.state == FWR_BANK_TRIAL)
+        r->all_owed = false; /* it was committed, and no other has been begun */
     r->bank = r->pointer.bank;
     if (fwr_bank_half_written(r) || (j->type == FWR_JOURNAL_COMMIT && r->resumed))
         r->bank = j->bank;
@@ -55,12 +57,11 @@ bool fwr_phase_bank_switch(struct fwr_recipient *r)
     return true;
 }
 
-/* Before the first erase: for certain, the pointer names the other bank. */
+/* Before the first erase: for certain, the pointer names the other bank; nor is that one on trial
+ * any more, so that a pointer on trial says that nothing is half written. */
 int fwr_phase_point(struct fwr_recipient *r, bool *progress)
 {
-    uint8_t other = FWR_BANK_OTHER(r->bank);
-    bool there = !r->pointer.lost && r->pointer.bank == other;
-    int error = fwr_bank_point(r, other, there ? r->pointer.state : FWR_BANK_CONFIRMED);
+    int error = fwr_bank_point(r, FWR_BANK_OTHER(r->bank), FWR_BANK_CONFIRMED);
 
     *progress = true;
     return error ? error : fwr_phase_enter(r, FWR_PHASE_CANDIDATE_SAVE);

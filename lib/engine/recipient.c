@@ -83,6 +83,9 @@ static int resume(struct fwr_recipient *r)
         fwr_recipient_log(r, FWR_LOG_NOTICE, "resuming a recovery that was cut%s",
                           r->resumed ? "" : "; its envelope is damaged");
     }
+    /* The board may boot the other bank by default: verified and pointed at anew. */
+    if (r->pointer.lost && j->type >= FWR_JOURNAL_TRIAL)
+        j->type = FWR_JOURNAL_COMMIT;
     if (j->type >= FWR_JOURNAL_TRIAL) {
         resume_released(r);
         return FWR_OK;

@@ -11,6 +11,7 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
 sim_tests += tests/sim/test_requests
 sim_tests += tests/sim/test_liars tests/sim/test_skew
+sim_tests += tests/sim/test_spare
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
 tests_sim_test_recovery_LDADD = tests/sim/libworld.la $(LDADD)
@@ -43,6 +44,7 @@ powercut: tests/sim/powercut
 MOSTLYCLEANFILES += powercut.json
 tests_sim_test_refusals_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_geometry_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_spare_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_waived_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_crypto_faults_SOURCES = tests/sim/test_crypto_faults.c $(crypto_faults)
 tests_sim_test_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)

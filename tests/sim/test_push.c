@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <fwrecover/banks-slots.h>
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
 
@@ -25,6 +26,13 @@ static uint8_t *tree; /* the image's tree object */
 static size_t tree_size;
 static uint8_t cookie;
 static size_t slice; /* data bytes of one Write Data */
+
+/* A board with two banks: the host boots bank 1, which holds something else. */
+static bool two_banks;
+static struct fwr_flash_ramnor active, pointer;
+static struct fwr_flash_ramnor_unit active_units[200], pointer_units[2];
+static uint8_t active_cells[200 * BLOCK], pointer_cells[2 * BLOCK];
+static struct fwr_banks_slots slots;
 
 static struct fwr_caller console = {.link = 9,
                                     .medium = FWR_MEDIUM_LAN,
@@ -178,6 +186,32 @@ static void push(bool lie)
     assert_true(world_is_right(&w, &image));
 }
 
+static uint8_t host_boots(void)
+{
+    struct fwr_bank_choice choice;
+
+    assert_int_equal(slots.banks.read(&slots, &choice), FWR_OK);
+    return choice.bank;
+}
+
+static void add_active_bank(void)
+{
+    const struct fwr_flash_geometry small = {sizeof(pointer_cells), BLOCK, 256, 0xff};
+    const struct fwr_bank_choice choice = {.bank = 1};
+
+    memset(active_cells, 0x5a, sizeof(active_cells));
+    memset(pointer_cells, 0xff, sizeof(pointer_cells));
+    assert_int_equal(
+        fwr_flash_ramnor_open(&active, &w.nor.flash.geometry, active_cells, active_units, 200),
+        FWR_OK);
+    assert_int_equal(fwr_flash_ramnor_open(&pointer, &small, pointer_cells, pointer_units, 2),
+                     FWR_OK);
+    assert_int_equal(fwr_banks_slots_open(&slots, &active.flash, &pointer.flash, 0, 1), FWR_OK);
+    while (slots.banks.write(&slots, &choice) == FWR_PENDING)
+        ;
+    w.config.banks = &slots.banks;
+}
+
 static int set_up(void **state)
 {
     struct fwr_tree_input input;
@@ -199,6 +233,8 @@ static int set_up(void **state)
     w.config.rounds = 1;
     memset(&cut, 0, sizeof(cut));
     slice = 187;
+    if (two_banks)
+        add_active_bank();
     assert_int_equal(world_boot(&w), FWR_OK);
     return 0;
 }
@@ -221,6 +257,7 @@ static void test_power_cuts_in_a_push(void **state)
         memset(&cut, 0, sizeof(cut));
         cut.at = cuts;
         w.nor.hook.decide = w.store.hook.decide = w.host.hook.decide = decide;
+        active.hook.decide = pointer.hook.decide = decide;
         struct fwr_offer_reply accepted = offer();
         assert_int_equal(accepted.result, FWR_OFFER_ACCEPTED);
         bring(accepted, false);
@@ -228,6 +265,12 @@ static void test_power_cuts_in_a_push(void **state)
         cut.happened = false;
         cut.at = UINT64_MAX;
         world_cut(&w);
+        if (two_banks) {
+            fwr_flash_ramnor_power_on(&active, 1);
+            fwr_flash_ramnor_power_on(&pointer, 1);
+            assert_int_equal(fwr_banks_slots_open(&slots, &active.flash, &pointer.flash, 0, 1),
+                             FWR_OK);
+        }
         assert_int_equal(world_boot(&w), FWR_OK);
         let_it_work();
         accepted = offer();
@@ -235,11 +278,69 @@ static void test_power_cuts_in_a_push(void **state)
             bring(accepted, false);
         assert_true(world_is_right(&w, &image));
         assert_false(w.host.held);
+        assert_true(!two_banks || host_boots() == 0);
         tear_down(state);
         set_up(state);
     }
     printf("# %u cuts\n", cuts - 1);
     assert_true(cuts > 100);
+}
+
+static int set_up_two_banks(void **state)
+{
+    two_banks = true;
+    return set_up(state);
+}
+
+static int tear_down_two_banks(void **state)
+{
+    two_banks = false;
+    return tear_down(state);
+}
+
+/* The same into the spare bank. */
+static void test_power_cuts_in_a_push_into_a_spare_bank(void **state)
+{
+    test_power_cuts_in_a_push(state);
+    assert_int_equal(active.counts.erases, 0);
+}
+
+/* A console brings an image that did not boot here before: a person insists, and is right. */
+static void test_a_person_may_insist(void **state)
+{
+    (void)state;
+    world_cut(&w);
+    free(w.storage);
+    w.storage = NULL;
+    w.config.boot_proof_ms = 1000;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    for (int proves = 0; proves < 2; proves++) {
+        struct fwr_offer_reply accepted = offer();
+        struct fwr_wanted range;
+        uint8_t more = 0;
+        assert_int_equal(accepted.result, FWR_OFFER_ACCEPTED);
+        while (world_status(&w).state != FWR_STATE_TRIAL) {
+            size_t size;
+            let_it_work();
+            if (!wanted(accepted.transfer, &range, &more))
+                continue;
+            size_t n = range.length < slice ? range.length : slice;
+            const uint8_t *bytes = object_bytes(range.object, &size) + range.offset;
+            if (n > size - range.offset)
+                n = size - range.offset;
+            assert_int_equal(put(accepted.transfer, range.object, range.offset, bytes, n),
+                             FWR_WRITE_OK);
+        }
+        assert_int_equal(host_boots(), 0);
+        if (proves)
+            fwr_recipient_boot_proven(w.recipient, w.now);
+        world_run(&w, 60000);
+        assert_int_equal(world_status(&w).reason, proves ? 0 : (uint8_t)-FWR_E_FELL_BACK);
+        assert_int_equal(host_boots(), !proves);
+        assert_true(!proves == (fwr_store_ram_find(&w.store, FWR_STORE_REJECTED, 0) != NULL));
+    }
+    assert_true(world_is_right(&w, &image));
+    assert_int_equal(active.counts.erases, 0);
 }
 
 static void test_push_run_to_a_repair(void **state)
@@ -287,13 +388,16 @@ static void test_nobody_else_writes_into_a_push(void **state)
     assert_int_equal(ask(FWR_CMD_GET_WANTED, bytes, length, answer, &got), 0);
 }
 
-#define PUSH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define PUSH(test)   cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define PUSH_2(test) cmocka_unit_test_setup_teardown(test, set_up_two_banks, tear_down_two_banks)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         PUSH(test_push_run_to_a_repair),
         PUSH(test_power_cuts_in_a_push),
+        PUSH_2(test_power_cuts_in_a_push_into_a_spare_bank),
+        PUSH_2(test_a_person_may_insist),
         PUSH(test_push_in_six_byte_slices),
         PUSH(test_push_after_no_donor_was_found),
         PUSH(test_push_of_a_wrong_block_is_asked_for_again),
