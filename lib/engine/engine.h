@@ -310,14 +310,14 @@ struct fwr_recipient {
     uint8_t mode; /* enum fwr_start_mode */
     int reason;   /* behind the last return to rest */
     bool held;
-    bool bus;           /* the flash bus is ours */
-    bool outstanding;   /* a device answered FWR_PENDING: the same call comes next */
-    bool aborting;      /* as soon as no operation is outstanding */
-    bool writing;       /* the first erase of this run may have happened */
-    bool resumed;       /* the journal of an earlier life is open */
-    bool all_owed;      /* that journal was lost: every unit is written again */
-    bool guard_done;    /* nothing left to do for the guard before the first batch */
-    uint8_t lost;       /* rounds in which nothing of `lost_tag` came, see negotiate.h */
+    bool bus;         /* the flash bus is ours */
+    bool outstanding; /* a device answered FWR_PENDING: the same call comes next */
+    bool aborting;    /* as soon as no operation is outstanding */
+    bool writing;     /* the first erase of this run may have happened */
+    bool resumed;     /* the journal of an earlier life is open */
+    bool all_owed;    /* that journal was lost: every unit is written again */
+    bool guard_done;  /* nothing left to do for the guard before the first batch */
+    uint8_t lost;     /* rounds in which nothing of `lost_tag` came, see negotiate.h */
     uint8_t lost_tag[FWR_TAG_SIZE];
     bool gathered;      /* the time to wait for offers is over */
     bool healthy;       /* the pass found nothing wrong */

@@ -61,9 +61,8 @@ static int journal_decode(const uint8_t *bytes, size_t length, const struct fwr_
     for (uint16_t i = 0; i < j->count; i++)
         j->units[i] = fwr_reader_u32(&reader);
     if (!fwr_reader_complete(&reader) || of_slot != r->config.slot || (found & ~known) != 0 ||
-        j->unit_size == 0 ||
-        (j->unit_size & (j->unit_size - 1)) != 0 || j->type < FWR_JOURNAL_INTENT ||
-        j->type > FWR_JOURNAL_CONFIRMED)
+        j->unit_size == 0 || (j->unit_size & (j->unit_size - 1)) != 0 ||
+        j->type < FWR_JOURNAL_INTENT || j->type > FWR_JOURNAL_CONFIRMED)
         return FWR_E_STORE_CORRUPT;
     return FWR_OK;
 }
