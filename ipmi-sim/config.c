@@ -416,8 +416,7 @@ static char *path_of(const char *base, const char *path)
     if (whole == NULL)
         return NULL;
     memcpy(whole, base, folder);
-    strcpy(whole + folder,
-           path); // NOLINT(clang-analyzer-security.insecureAPI.strcpy): allocated for it
+    memcpy(whole + folder, path, strlen(path) + 1);
     return whole;
 }
 

@@ -34,7 +34,7 @@ static bool is_id(const char *text)
 {
     size_t digits = strspn(text, "0123456789abcdefABCDEF");
 
-    return text[digits] == '\0' && digits >= ID_DIGITS_MIN && digits <= 2 * FWR_KEY_ID_SIZE;
+    return text[digits] == '\0' && digits >= ID_DIGITS_MIN && digits <= (size_t)2 * FWR_KEY_ID_SIZE;
 }
 
 static bool id_begins(const uint8_t *id, const char *digits)
