@@ -459,6 +459,28 @@ static bool open_only(struct pair *pair, bool to_responder, uint8_t *datagram, s
     return !to_responder || datagram[5] == 0x10;
 }
 
+/* Once an answer came, and soon, a lost datagram is repeated as soon as that allows. */
+static void a_measured_peer_is_asked_again_sooner(void **state)
+{
+    struct pair pair;
+
+    (void)state;
+    pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+    pair.tap = open_only;
+    assert_int_equal(fwr_rmcp_initiator_start(pair.initiator, pair.now), FWR_OK);
+    pair_settle(&pair);
+    assert_in_range(fwr_rmcp_initiator_next_timeout(pair.initiator) - pair.now, 75, 125);
+    pair_end(&pair);
+    /* Never sooner than a busy BMC needs, unless the configuration says so. */
+    pair_setup(&pair, FWR_RMCP_SUITE_SHA256);
+    pair.initiator_config.first_timeout = 40;
+    pair.tap = open_only;
+    assert_int_equal(fwr_rmcp_initiator_start(pair.initiator, pair.now), FWR_OK);
+    pair_settle(&pair);
+    assert_in_range(fwr_rmcp_initiator_next_timeout(pair.initiator) - pair.now, 30, 50);
+    pair_end(&pair);
+}
+
 static void half_a_handshake_ends_too(void **state)
 {
     struct pair pair;
@@ -827,6 +849,7 @@ int main(void)
         cmocka_unit_test(lost_datagrams_are_repeated),
         cmocka_unit_test(repeats_the_same_answers),
         cmocka_unit_test(silence_ends_in_timeout),
+        cmocka_unit_test(a_measured_peer_is_asked_again_sooner),
         cmocka_unit_test(half_a_handshake_ends_too),
         cmocka_unit_test(evicted_handshake_starts_over),
         cmocka_unit_test(unknown_session_starts_over),

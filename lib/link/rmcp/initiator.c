@@ -23,6 +23,8 @@
 #define DEFAULT_ATTEMPTS     5
 #define DEFAULT_TIMEOUT      500
 #define TIMEOUT_MAX          8000
+#define MEASURED_TRIPS       8   /* round trips, until a repetition in the same handshake */
+#define MEASURED_MIN         100 /* ms: a busy single-threaded BMC may need this long */
 #define TRIES_BEFORE_RESTART 2
 
 /* Where a handshake stands: what was sent last. */
@@ -501,10 +503,18 @@ static int build_step(struct fwr_rmcp_initiator *initiator, uint64_t now, uint8_
  * not come back together. */
 static uint64_t patience(struct fwr_rmcp_initiator *initiator)
 {
-    const uint16_t first = initiator->config->first_timeout;
-    uint64_t wait = (uint64_t)(first > 0 ? first : DEFAULT_TIMEOUT) << initiator->tries;
+    const uint16_t configured = initiator->config->first_timeout;
+    uint32_t first = configured > 0 ? configured : DEFAULT_TIMEOUT;
+    uint32_t measured = initiator->round_trip * MEASURED_TRIPS;
+    uint64_t wait;
     uint8_t jitter = 128;
 
+    if (measured < MEASURED_MIN)
+        measured = MEASURED_MIN;
+    /* A peer that was heard of is waited for as long as it needs, not as anybody might. */
+    if (initiator->round_trip > 0 && measured < first)
+        first = measured;
+    wait = (uint64_t)first << initiator->tries;
     if (wait > TIMEOUT_MAX)
         wait = TIMEOUT_MAX;
     (void)fwr_rmcp_random_draw(&initiator->random, &jitter, 1);
