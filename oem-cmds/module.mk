@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-fwr_sources += oem-cmds/table.c oem-cmds/table.h oem-cmds/dispatch.c
+fwr_sources += oem-cmds/table.c oem-cmds/table.h oem-cmds/dispatch.c oem-cmds/calls.c
 
 # The adapter to OpenIPMI is a library of its own, so that nobody else depends on OpenIPMI.
 if OPENIPMI

@@ -50,8 +50,21 @@ static int ask_donor(const struct fwr_oem_request *r)
     return fwr_donor_request(r->oem->donor, r->now, r->caller, r->command, r->data, r->length,
                              r->reply, r->capacity);
 }
+
+/* Who asks for an image waits for one: the recipients may want to know. */
+static int ask_image(const struct fwr_oem_request *r)
+{
+#if FWR_RECIPIENT
+    for (uint8_t slot = 0;
+         r->caller->peer != 0 && r->oem->recipients != NULL && slot < r->oem->slot_count; slot++)
+        if (r->oem->recipients[slot] != NULL)
+            fwr_recipient_asked(r->oem->recipients[slot], (uint8_t)(r->caller->peer - 1));
+#endif
+    return ask_donor(r);
+}
 #else
 #define ask_donor NULL
+#define ask_image NULL
 #endif
 
 #if FWR_RECIPIENT
@@ -106,10 +119,15 @@ static int ask_recipient_role(const struct fwr_oem_request *r)
     return fwr_oem_roles(r->oem) & FWR_ROLE_RECIPIENT ? ask_slot(r) : FWR_E_UNSUPPORTED;
 }
 
-/* A trust set is the keyring's; its kind is the last byte. */
+/* The kind is the last byte. A call is a hint, which any peer may give; to push needs ADMIN. A
+ * trust set is the keyring's. */
 static int offer(const struct fwr_oem_request *r)
 {
-    if (r->oem->keyring != NULL && r->data[r->length - 1] == FWR_OFFER_TRUST)
+    uint8_t kind = r->data[r->length - 1];
+
+    if (kind != FWR_OFFER_CALL && r->caller->privilege < FWR_PRIVILEGE_ADMIN)
+        return FWR_E_PRIVILEGE;
+    if (r->oem->keyring != NULL && kind == FWR_OFFER_TRUST)
         return ask_keyring(r);
     return ask_recipient_role(r);
 }
@@ -185,13 +203,13 @@ static int end_transfer(const struct fwr_oem_request *r)
 /* doc/WIRE.md section 5. */
 static const struct fwr_oem_command commands[FWR_CMD_COUNT] = {
     [FWR_CMD_GET_CAPABILITIES] = {BOTH, USER, 1, 1, get_capabilities, false},
-    [FWR_CMD_REQUEST_IMAGE] = {GIVES, USER, 14, 14, ask_donor, false},
+    [FWR_CMD_REQUEST_IMAGE] = {GIVES, USER, 14, 14, ask_image, false},
     [FWR_CMD_READ_MANIFEST] = {GIVES, USER, 15, 15, ask_donor, false},
     [FWR_CMD_ACCEPT_OFFER] = {GIVES, USER, 14, 14, ask_donor, false},
     [FWR_CMD_READ_TREE] = {GIVES, USER, 14, 14, ask_donor, false},
     [FWR_CMD_READ_BLOCKS] = {GIVES, USER, 14, 14, ask_donor, false},
     [FWR_CMD_END_TRANSFER] = {BOTH, USER, 6, 6, end_transfer, false},
-    [FWR_CMD_OFFER] = {TAKES, ADMIN, 15, 15, offer, true},
+    [FWR_CMD_OFFER] = {TAKES, USER, 15, 15, offer, true},
     [FWR_CMD_GET_WANTED] = {TAKES, ADMIN, 7, 7, push, true},
     [FWR_CMD_WRITE_DATA] = {TAKES, ADMIN, 11, UINT16_MAX, push, true},
     [FWR_CMD_BLOCK_DATA] = {NOBODY, USER, 0, 0, NULL, false},

@@ -186,6 +186,7 @@ enum fwr_offer_result {
 enum fwr_offer_kind {
     FWR_OFFER_IMAGE = 0,
     FWR_OFFER_TRUST = 1, /* the next trust set; `tag` of its id, `sequence` its generation */
+    FWR_OFFER_CALL = 2,  /* a call: who waits should come and fetch it, nothing is pushed */
 };
 struct fwr_offer_request {
     uint8_t cookie;

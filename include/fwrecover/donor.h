@@ -94,6 +94,7 @@ struct fwr_donor_status {
     uint32_t requests;
     uint32_t refused; /* busy answers */
     struct fwr_donor_image_status images[FWR_DONOR_IMAGES_MAX];
+    uint8_t places; /* for transfers, free now */
 };
 void fwr_donor_status(const struct fwr_donor *donor, struct fwr_donor_status *status);
 

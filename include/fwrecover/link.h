@@ -66,6 +66,8 @@ struct fwr_caller {
     uint8_t security;   /* enum fwr_security */
     uint32_t session;   /* the road's handle for the session, or the sender's address */
     uint16_t max_reply; /* longest reply data the road takes now */
+    uint8_t peer;       /* 1 + the index of the recipient's configured peer at the sender's
+                           address; 0 = none, or not known */
 };
 
 /* A road to one donor, for programs that drive a recipient with fwr_pump (oem.h). */

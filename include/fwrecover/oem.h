@@ -58,6 +58,11 @@ uint8_t fwr_oem_privilege(const struct fwr_oem *oem, uint8_t command);
 void fwr_oem_response(const struct fwr_oem *oem, struct fwr_recipient *recipient, uint64_t now,
                       uint8_t peer, uint8_t command, const uint8_t *reply, size_t length);
 
+/* Lets recipients that were repaired call those who wait, while their own BMC's donor has the image
+ * and places free (fwr_recipient_offer). Call it after the engines have worked. FWR_PENDING:
+ * there is more to call; FWR_OK: nothing to do before a recipient is repaired. */
+int fwr_oem_offer(const struct fwr_oem *oem, uint64_t now);
+
 /* Moves what the recipient has to send to the links (by peer index; NULL: no road now). */
 void fwr_oem_pump(struct fwr_recipient *recipient, uint64_t now,
                   const struct fwr_link *const *links, size_t count);

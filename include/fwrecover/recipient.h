@@ -139,6 +139,17 @@ bool fwr_recipient_next_send(struct fwr_recipient *recipient, uint64_t now,
 void fwr_recipient_unsent(struct fwr_recipient *recipient, uint64_t now,
                           const struct fwr_outgoing *message, int error);
 
+/* A repaired BMC that is a donor too calls its peers: those who wait for an image are told, one
+ * after the other, that one can be fetched here. `tag` is the image that the donor offers,
+ * `places` how many transfers it has room for now. Nothing happens unless the last run repaired
+ * this flash with that very image. FWR_PENDING: call again when the donor's places change and
+ * when this engine has worked; FWR_OK: there is nobody left to call. */
+int fwr_recipient_offer(struct fwr_recipient *recipient, uint64_t now, const uint8_t *tag,
+                        uint8_t places);
+
+/* A peer (index) asked this BMC's donor for an image: it waits, and is called before others. */
+void fwr_recipient_asked(struct fwr_recipient *recipient, uint8_t peer);
+
 /* A peer's reply to `command`: `error` is FWR_OK or what its completion code stands for
  * (fwr_error_from_completion_code); `data` the bytes after completion code and IANA number.
  * Replies that match nothing are counted and dropped. */

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "call.h"
 #include "engine.h"
 #include "fetch.h"
 #include "journal.h"
@@ -233,11 +234,15 @@ static int on_offer(struct fwr_recipient *r, const struct fwr_caller *caller, co
     struct fwr_donor_peer *p = &r->peers[fwr_push_peer(r)];
     int error = fwr_offer_request_decode(data, length, &request);
 
-    if (!error && request.kind != FWR_OFFER_IMAGE)
+    if (!error && request.kind == FWR_OFFER_TRUST)
         error = FWR_E_MALFORMED; /* no keyring has taken it */
     if (error)
         return error;
     out.cookie = request.cookie;
+    if (request.kind == FWR_OFFER_CALL) {
+        out.result = fwr_call_heard(r, caller, &request);
+        return fwr_offer_reply_encode(&out, reply, capacity);
+    }
     bool again = p->transfer != 0 && p->answer == FWR_OK && same_caller(caller, &r->pusher) &&
                  !fwr_at_rest(r) && r->candidate_count == 1 &&
                  memcmp(r->candidates[0].offer.tag, request.tag, FWR_TAG_SIZE) == 0;

@@ -468,6 +468,7 @@ void fwr_donor_status(const struct fwr_donor *d, struct fwr_donor_status *status
 {
     memset(status, 0, sizeof(*status));
     status->transfers = d->leases.open;
+    status->places = (uint8_t)(d->leases.max - d->leases.open);
     status->bytes_sent = d->bytes_sent;
     status->requests = d->requests;
     status->refused = d->refused;

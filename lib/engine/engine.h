@@ -40,6 +40,7 @@ enum fwr_purpose {
     FWR_PURPOSE_ACCEPT, /* Accept Offer */
     FWR_PURPOSE_READ,   /* a slice of a fetch */
     FWR_PURPOSE_END,    /* End Transfer */
+    FWR_PURPOSE_CALL,   /* Offer, to be fetched */
 };
 
 enum fwr_pending_state {
@@ -102,11 +103,14 @@ struct fwr_donor_peer {
     uint8_t transfer_state;
     uint8_t window; /* the donor's */
     uint8_t in_flight;
-    uint8_t allowed;  /* congestion window */
-    uint8_t acked;    /* replies since it last grew */
-    uint8_t fetches;  /* assigned to it */
-    uint8_t penalty;  /* lies and stalls, fading */
-    uint8_t reopened; /* transfers forgotten by the donor since it last served a whole range */
+    uint8_t allowed;    /* congestion window */
+    uint8_t acked;      /* replies since it last grew */
+    uint8_t fetches;    /* assigned to it */
+    uint8_t penalty;    /* lies and stalls, fading */
+    uint8_t reopened;   /* transfers forgotten by the donor since it last served a whole range */
+    uint8_t calls_vain; /* its calls that led to nothing */
+    bool was_called;
+    bool asks; /* it asked our donor, so it waits itself */
     bool measured;
     uint16_t max_length;
     uint32_t transfer;
@@ -362,6 +366,12 @@ struct fwr_recipient {
     uint8_t floor_tries;
     bool floors_owed; /* one could not be raised in this life: tried again at the next chance */
     uint8_t confirmed_id[FWR_ID_SIZE]; /* with FWR_GUARD_UPDATE: of the image last confirmed */
+
+    /* call */
+    uint8_t called;     /* the peer whose call this round follows, or FWR_NONE */
+    uint8_t refused;    /* our own calls, in a row */
+    uint8_t places;     /* free at our donor when we called last */
+    uint64_t resume_at; /* when the wait that a call interrupted would have ended */
 
     /* hashing and descent */
     struct fwr_hasher hasher;

@@ -13,6 +13,7 @@ endif
 if RECIPIENT
 fwr_sources += \
 	lib/engine/bank.c lib/engine/bank.h lib/engine/phase-bank.c \
+	lib/engine/call.c lib/engine/call.h \
 	lib/engine/control.c \
 	lib/engine/cookie.c lib/engine/cookie.h \
 	lib/engine/descent.c lib/engine/descent.h \

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "bank.h"
+#include "call.h"
 #include "fetch.h"
 #include "scan.h"
 #include "transfer.h"
 
-#define ASK_ALL_MAX  8 /* up to this many donors, all are asked */
 #define SAMPLE_FIRST 2
 /* Rounds in a row without a block of an image gained, before another one is preferred. */
 #define LOST_MAX (2 * FWR_BUSY_ROUNDS)
@@ -83,8 +83,9 @@ static uint8_t sample_size(const struct fwr_recipient *r)
 {
     uint8_t total = r->config.peer_count;
 
-    if (total <= ASK_ALL_MAX || (r->config.rounds != UINT8_MAX &&
-                                 r->tries + FWR_BUSY_ROUNDS >= r->config.rounds * FWR_BUSY_ROUNDS))
+    if (total <= FWR_ASK_ALL_MAX ||
+        (r->config.rounds != UINT8_MAX &&
+         r->tries + FWR_BUSY_ROUNDS >= r->config.rounds * FWR_BUSY_ROUNDS))
         return total;
     uint32_t size = SAMPLE_FIRST << (r->escalation < 7 ? r->escalation : 7);
     return (uint8_t)(size < total ? size : total);
@@ -110,7 +111,8 @@ void fwr_negotiate_begin(struct fwr_recipient *r)
 {
     uint8_t total = r->config.peer_count;
 
-    escalate(r);
+    if (!fwr_call_followed(r))
+        escalate(r);
     fwr_transfer_reset(r);
     r->candidate_count = 0;
     r->judged = FWR_NONE;
@@ -118,6 +120,12 @@ void fwr_negotiate_begin(struct fwr_recipient *r)
     r->chosen = -1;
     r->sample = 0;
     r->gathered = false;
+    if (fwr_call_followed(r)) {
+        r->wanted = 1;
+        ask(r, r->called);
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "%s calls: asking it", fwr_peer_name(r, r->called));
+        return;
+    }
     ask_promised(r);
     r->wanted = sample_size(r);
     ask_sample(r);
@@ -133,7 +141,8 @@ int fwr_negotiate_gather(struct fwr_recipient *r)
     for (size_t i = 0; i < FWR_PENDING_MAX && !waiting; i++)
         waiting =
             r->pending[i].state != FWR_PENDING_FREE && r->pending[i].purpose == FWR_PURPOSE_ASK;
-    if (!waiting || (r->candidate_count > 0 && r->gathered && r->sample >= r->wanted))
+    if (!waiting ||
+        (r->gathered && r->sample >= r->wanted && (r->candidate_count > 0 || fwr_call_followed(r))))
         return FWR_OK;
     return FWR_PENDING;
 }

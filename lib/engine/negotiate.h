@@ -9,6 +9,8 @@
 
 #include "engine.h"
 
+#define FWR_ASK_ALL_MAX 8 /* up to this many donors, all are asked */
+
 /* Asks the donors, a sample of them when there are many. */
 void fwr_negotiate_begin(struct fwr_recipient *r);
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "call.h"
 #include "descent.h"
 #include "device.h"
 #include "negotiate.h"
@@ -89,7 +90,7 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
     /* A console that offered what cannot be taken is told so; nobody else was to be asked. */
     if (error == FWR_E_UNPROVISIONED || (error && fwr_negotiate_is_pushed(r) && !r->writing))
         return error;
-    if (error && r->resumed) {
+    if (error && r->resumed && !fwr_call_followed(r)) {
         /* Nobody has the image that was begun: any other good one will do. */
         r->resumed = false;
         fwr_phase_begin_ask(r);
@@ -97,6 +98,7 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
     }
     if (error)
         return fwr_phase_back_off(r, error);
+    r->called = FWR_NONE;
     if (memcmp(r->journal.id, r->id, FWR_ID_SIZE) != 0)
         r->guard_saved = r->guard_done = false;
     fwr_recipient_log(r, FWR_LOG_NOTICE,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bank.h"
+#include "call.h"
 #include "negotiate.h"
 #include "repair.h"
 #include "transfer.h"
@@ -181,6 +182,11 @@ static uint8_t worth(const struct fwr_recipient *r, int reason)
 int fwr_phase_back_off(struct fwr_recipient *r, int reason)
 {
     bool busy = reason == FWR_E_DONORS_BUSY;
+
+    if (fwr_call_followed(r)) {
+        fwr_call_vain(r, reason);
+        return FWR_OK;
+    }
     uint16_t tries = (uint16_t)(r->tries + worth(r, reason));
 
     fwr_negotiate_lost(r, worth(r, reason));
@@ -205,11 +211,13 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     r->tries = tries < UINT8_MAX * FWR_BUSY_ROUNDS ? tries : UINT8_MAX * FWR_BUSY_ROUNDS;
     fwr_recipient_enter(r, FWR_PHASE_BACKOFF);
     /* The donors know when they are free again; meanwhile others may be asked, if there are any.
-     * But nobody may put us off for ever. */
+     * But nobody may put us off for ever. Where there are many donors it may be any of them that
+     * is free first, and it calls: coming back to a few ever sooner would only keep them busy. */
     if (busy && fwr_negotiate_all_busy(r))
         pause = (uint64_t)r->config.backoff_ms << BACKOFF_DOUBLINGS;
     r->deadline = r->now + pause;
-    if (busy && retry_at > r->now && retry_at < r->deadline)
+    if (busy && r->config.peer_count <= FWR_ASK_ALL_MAX && retry_at > r->now &&
+        retry_at < r->deadline)
         r->deadline = retry_at;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "nothing usable: %s; asking again in %u ms",
                       fwr_error_text(reason), (unsigned)(r->deadline - r->now));

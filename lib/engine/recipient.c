@@ -8,6 +8,7 @@
 
 #include <openssl/crypto.h>
 
+#include "call.h"
 #include "device.h"
 #include "bank.h"
 #include "journal.h"
@@ -177,6 +178,7 @@ int fwr_recipient_init(struct fwr_recipient **recipient, void *storage, size_t s
     r->now = r->started = now;
     r->chosen = -1;
     r->judged = FWR_NONE;
+    r->called = FWR_NONE;
     r->deadline = FWR_NEVER;
     r->status.bad_block = FWR_NO_ADDRESS;
     r->log_generation = 1;
@@ -214,6 +216,7 @@ static void begin_run(struct fwr_recipient *r, enum fwr_start_mode mode, uint32_
     r->reason = FWR_OK;
     r->started = r->now;
     r->rounds = r->escalation = 0;
+    fwr_call_reset(r);
     r->tries = 0;
     r->verifies = 0;
     r->chosen = -1;
@@ -409,6 +412,8 @@ void fwr_recipient_timeout(struct fwr_recipient *r, uint64_t now)
     } else if (r->phase == FWR_PHASE_ASK) {
         r->gathered = true;
         r->deadline = FWR_NEVER;
+    } else if (r->phase == FWR_PHASE_DONE) {
+        r->deadline = FWR_NEVER; /* of a call, see call.c */
     } else if (r->phase == FWR_PHASE_TRIAL) {
         if (r->flipped)
             fwr_phase_fall_back(r);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "call.h"
 #include "fetch.h"
 #include "request.h"
 
@@ -16,6 +17,7 @@
 #define BUSY_FIRST_MS   1
 #define BUSY_TRIES      100 /* some seconds of "busy" are as good as silence */
 #define STALL_PERIOD_MS 10000
+#define CALL_TRIES      2 /* a call that does not come through was not worth more */
 #define REOPENS_MAX     3 /* transfers forgotten without a range served in between */
 #define START_WINDOW    4
 
@@ -204,6 +206,14 @@ static int encode(const struct fwr_recipient *r, const struct fwr_pending *q, ui
         struct fwr_end_transfer_request request = {
             .cookie = cookie, .transfer = p->transfer, .result = q->index};
         return fwr_end_transfer_request_encode(&request, m->data, sizeof(m->data));
+    }
+    case FWR_PURPOSE_CALL: {
+        struct fwr_offer_request request = {.cookie = cookie,
+                                            .slot = r->config.slot,
+                                            .sequence = r->manifest.sequence,
+                                            .kind = FWR_OFFER_CALL};
+        memcpy(request.tag, r->id, FWR_TAG_SIZE);
+        return fwr_offer_request_encode(&request, m->data, sizeof(m->data));
     }
     default:
         return encode_read(r, q, cookie, m);
@@ -473,6 +483,10 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     case FWR_PURPOSE_END:
         fwr_request_free(r, q);
         break;
+    case FWR_PURPOSE_CALL:
+        fwr_request_free(r, q);
+        fwr_call_answered(r, error, data, length);
+        break;
     default:
         on_read(r, q, error, data, length);
     }
@@ -487,6 +501,10 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
     fwr_request_free(r, q);
     if (purpose == FWR_PURPOSE_END)
         return;
+    if (purpose == FWR_PURPOSE_CALL) {
+        fwr_call_answered(r, FWR_E_TIMEOUT, NULL, 0);
+        return;
+    }
     if (purpose == FWR_PURPOSE_ASK) {
         r->peers[peer].not_before = 0;
         if (r->peers[peer].answer == FWR_PENDING)
@@ -502,7 +520,9 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
 static void lost(struct fwr_recipient *r, struct fwr_pending *q)
 {
     struct fwr_donor_peer *p = &r->peers[q->peer];
-    uint8_t limit = q->purpose == FWR_PURPOSE_END ? 3 : TRIES_MAX;
+    uint8_t limit = q->purpose == FWR_PURPOSE_END    ? 3
+                    : q->purpose == FWR_PURPOSE_CALL ? CALL_TRIES
+                                                     : TRIES_MAX;
     uint64_t silence = 8 * (uint64_t)fwr_request_timeout(p);
 
     if (silence < SILENCE_MS)

@@ -327,7 +327,7 @@ CODEC_PAIR(offer_request, offer_request, EXACT,
     ANY(slot),
     BYTES(tag),
     ANY(sequence),
-    RANGE(kind, FWR_OFFER_IMAGE, FWR_OFFER_TRUST));
+    RANGE(kind, FWR_OFFER_IMAGE, FWR_OFFER_CALL));
 
 CODEC_PAIR(offer_reply, offer_reply, GROWS,
     ANY(cookie),

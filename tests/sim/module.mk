@@ -5,7 +5,7 @@ check_LTLIBRARIES += tests/sim/libworld.la
 tests_sim_libworld_la_SOURCES = tests/sim/world.c tests/sim/world.h
 sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_powercut \
 	tests/sim/test_figures tests/sim/test_push tests/sim/test_geometry \
-	tests/sim/test_replies tests/sim/test_donors \
+	tests/sim/test_replies tests/sim/test_donors tests/sim/test_calls \
 	tests/sim/test_waived tests/sim/test_control tests/sim/test_restarts \
 	tests/sim/test_crypto_faults tests/sim/test_report
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
@@ -53,6 +53,7 @@ tests_sim_test_report_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_requests_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_control_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_donors_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_calls_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_restarts_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_skew_LDADD = $(tests_sim_test_recovery_LDADD)

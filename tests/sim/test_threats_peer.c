@@ -479,7 +479,7 @@ static const struct rule donor_rules[] = {
 };
 static const struct rule recipient_rules[] = {
     {FWR_CMD_OFFER, 1, 1, ONLY_THE_SAMPLE, 0xcb},      /* slot */
-    {FWR_CMD_OFFER, 14, 14, ONLY_THE_SAMPLE, 0xcc},    /* reserved */
+    {FWR_CMD_OFFER, 14, 14, 2, 2, 0xcc},               /* kind: no keyring; a call */
     {FWR_CMD_GET_WANTED, 0, 6, 1, 0, 0x81},            /* there is no transfer */
     {FWR_CMD_WRITE_DATA, 5, 5, 0, 4, 0xcc},            /* object */
     {FWR_CMD_START, 1, 1, ONLY_THE_SAMPLE, 0xcb},      /* slot */

@@ -336,7 +336,7 @@ static void vectors_of_the_donor(void **state)
 static void vectors_of_the_recipient(void **state)
 {
     (void)state;
-    assert_int_equal(vectors_each("recipient.txt", use_vector), 34);
+    assert_int_equal(vectors_each("recipient.txt", use_vector), 35);
 }
 
 static void vectors_of_the_pages(void **state)
@@ -443,7 +443,7 @@ static void every_reserved_bit_is_refused(void **state)
     static const struct refusal refusals[] = {
         {"request_image_request", 14, {0}, 13, 0xff},
         {"accept_offer_request", 14, {0}, 13, 0xff},
-        {"offer_request", 15, {0}, 14, 0xfe},
+        {"offer_request", 15, {0}, 14, 0xfc},
         {"abort_request", 7, {0, 0, 1}, 6, 0xff},
         {"read_request", 14, {[9] = 1}, 11, 0xff},
         {"read_request", 14, {[9] = 1}, 12, 0xff},
@@ -543,7 +543,7 @@ static void encoders_know_the_limits(void **state)
         {"read_request", "length", 1, 0},
         {"read_request", "codec", 0, 1},
         {"read_request", "skip", 0, 1},
-        {"offer_request", "kind", 1, 2},
+        {"offer_request", "kind", 2, 3},
         {"offer_reply", "result", 2, 3},
         {"get_wanted_reply", "more", 2, 3},
         {"wanted", "object", 4, 5},

@@ -40,6 +40,9 @@ struct fwr_recipient {
 
     unsigned responses;
     uint8_t peer;
+    uint64_t askers; /* bit n: peer n asked the donor */
+    unsigned offers;
+    uint8_t tag[FWR_TAG_SIZE], places; /* of the last offer */
     int error;
     const uint8_t *response;
     size_t response_length;
@@ -51,6 +54,7 @@ struct fwr_recipient {
 
 struct fwr_donor {
     struct fwr_recipient engine;
+    struct fwr_donor_status status;
 };
 
 static int engine_asked(struct fwr_recipient *engine, uint8_t command, const uint8_t *data,
@@ -78,6 +82,11 @@ int fwr_donor_request(struct fwr_donor *donor, uint64_t now, const struct fwr_ca
     assert_non_null(caller);
     return engine_asked(&donor->engine, command, data, length, reply, capacity);
 }
+
+void fwr_donor_status(const struct fwr_donor *donor, struct fwr_donor_status *status)
+{
+    *status = donor->status;
+}
 #endif
 
 #if FWR_RECIPIENT
@@ -88,6 +97,21 @@ int fwr_recipient_request(struct fwr_recipient *recipient, uint64_t now,
     assert_int_equal(now, 5000);
     assert_non_null(caller);
     return engine_asked(recipient, command, data, length, reply, capacity);
+}
+
+void fwr_recipient_asked(struct fwr_recipient *recipient, uint8_t peer)
+{
+    recipient->askers |= 1ull << peer;
+}
+
+int fwr_recipient_offer(struct fwr_recipient *recipient, uint64_t now, const uint8_t *tag,
+                        uint8_t places)
+{
+    assert_int_equal(now, 5000);
+    recipient->offers++;
+    recipient->places = places;
+    memcpy(recipient->tag, tag, FWR_TAG_SIZE);
+    return recipient->answer;
 }
 
 void fwr_recipient_response(struct fwr_recipient *recipient, uint64_t now, uint8_t peer,
@@ -202,7 +226,7 @@ static size_t say(struct fixture *f, uint8_t command, uint32_t iana, const uint8
     return got;
 }
 
-static const uint8_t body[300] = {0x5a, 0, 1};
+static const uint8_t body[300] = {0x5a, 0, 1, [14] = FWR_OFFER_CALL};
 
 static void assert_error(const struct fixture *f, size_t got, uint8_t code, bool cookie)
 {
@@ -231,7 +255,7 @@ static const struct {
     {FWR_CMD_READ_TREE, 14, 14, FWR_PRIVILEGE_USER, true, false, false},
     {FWR_CMD_READ_BLOCKS, 14, 14, FWR_PRIVILEGE_USER, true, false, false},
     {FWR_CMD_END_TRANSFER, 6, 6, FWR_PRIVILEGE_USER, true, true, false},
-    {FWR_CMD_OFFER, 15, 15, FWR_PRIVILEGE_ADMIN, false, true, false},
+    {FWR_CMD_OFFER, 15, 15, FWR_PRIVILEGE_USER, false, true, false},
     {FWR_CMD_GET_WANTED, 7, 7, FWR_PRIVILEGE_ADMIN, false, true, false},
     {FWR_CMD_WRITE_DATA, 11, 255, FWR_PRIVILEGE_ADMIN, false, true, false},
     {FWR_CMD_START, 7, 7, FWR_PRIVILEGE_ADMIN, false, true, false},
@@ -488,6 +512,78 @@ static void test_room(void **state)
 #endif
 
 #if FWR_RECIPIENT
+/* Any peer may call; only an administrator may push. */
+static void test_offers(void **state)
+{
+    uint8_t push[15] = {0x5a, 0}, odd[15] = {0x5a, 0, [14] = FWR_OFFER_CALL + 1};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    f.caller.privilege = FWR_PRIVILEGE_OPERATOR;
+    assert_error(&f, say(&f, BASE + FWR_CMD_OFFER, IANA, push, 15), CC_PRIVILEGE, true);
+    assert_error(&f, say(&f, BASE + FWR_CMD_OFFER, IANA, odd, 15), CC_PRIVILEGE, true);
+    assert_int_equal(asked(&f), 0);
+    say(&f, BASE + FWR_CMD_OFFER, IANA, body, 15);
+    assert_int_equal(f.reply[0], 0);
+    f.caller.privilege = FWR_PRIVILEGE_ADMIN;
+    say(&f, BASE + FWR_CMD_OFFER, IANA, push, 15);
+    assert_int_equal(f.reply[0], 0);
+    assert_int_equal(f.slots[0].asked, 2);
+}
+
+#if FWR_DONOR
+/* The recipients hear which of their peers asked the donor, where that is known. */
+static void test_askers(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    say(&f, BASE + FWR_CMD_REQUEST_IMAGE, IANA, body, 14);
+    assert_int_equal(f.slots[0].askers | f.slots[1].askers, 0);
+    f.caller.peer = 6;
+    say(&f, BASE + FWR_CMD_READ_MANIFEST, IANA, body, 15);
+    assert_int_equal(f.slots[0].askers | f.slots[1].askers, 0);
+    say(&f, BASE + FWR_CMD_REQUEST_IMAGE, IANA, body, 14);
+    assert_int_equal(f.slots[0].askers, 1u << 5);
+    assert_int_equal(f.slots[1].askers, 1u << 5);
+    assert_int_equal(f.donor.engine.asked, 3);
+    f.oem.recipients = NULL;
+    say(&f, BASE + FWR_CMD_REQUEST_IMAGE, IANA, body, 14);
+    assert_int_equal(f.reply[0], 0);
+}
+
+/* What the donor has verified, and nothing else, is what recipients may call for. */
+static void test_calls(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    for (size_t i = 0; i < FWR_DONOR_IMAGES_MAX; i++) {
+        f.donor.status.images[i].state = i == 3 ? FWR_OK : FWR_PENDING;
+        memset(f.donor.status.images[i].tag, (int)i, FWR_TAG_SIZE);
+    }
+    f.donor.status.places = 7;
+    f.slots[0].answer = f.slots[1].answer = FWR_OK;
+    assert_int_equal(fwr_oem_offer(&f.oem, 5000), FWR_OK);
+    f.slots[1].answer = FWR_PENDING;
+    assert_int_equal(fwr_oem_offer(&f.oem, 5000), FWR_PENDING);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(f.slots[i].offers, 2);
+        assert_int_equal(f.slots[i].places, 7);
+        assert_int_equal(f.slots[i].tag[0], 3);
+    }
+    f.oem.donor = NULL;
+    assert_int_equal(fwr_oem_offer(&f.oem, 5000), FWR_OK);
+    f.oem.donor = &f.donor;
+    f.oem.recipients = NULL;
+    assert_int_equal(fwr_oem_offer(&f.oem, 5000), FWR_OK);
+    assert_int_equal(f.slots[0].offers, 2);
+}
+#endif
+
 static void test_slots(void **state)
 {
     struct fixture f;
@@ -727,6 +823,11 @@ int main(void)
         cmocka_unit_test(test_room),
 #endif
 #if FWR_RECIPIENT
+        cmocka_unit_test(test_offers),
+#if FWR_DONOR
+        cmocka_unit_test(test_askers),
+        cmocka_unit_test(test_calls),
+#endif
         cmocka_unit_test(test_slots),
         cmocka_unit_test(test_transfers),
         cmocka_unit_test(test_end_transfer),

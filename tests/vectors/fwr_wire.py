@@ -77,7 +77,7 @@ MESSAGES = {
         "exact"),
     "end_transfer_request": ([COOKIE, u32("transfer"), u8("result")], "exact"),
     "empty_reply": ([COOKIE], "grows"),
-    "offer_request": ([COOKIE, u8("slot"), TAG, u32("sequence"), u8("kind", 0, 1)], "exact"),
+    "offer_request": ([COOKIE, u8("slot"), TAG, u32("sequence"), u8("kind", 0, 2)], "exact"),
     "offer_reply": ([COOKIE, u8("result", 0, 2), u32("transfer"), u16("lease")], "grows"),
     "get_wanted_request": ([COOKIE, u32("transfer"), u16("index")], "exact"),
     "get_wanted_reply": ([COOKIE, u8("more", 0, 2)], data("ranges", unit=8)),

@@ -170,6 +170,8 @@ def recipient_commands():
               sequence=0x11223344, kind=0)
     v.message("offer-trust", "request", "07h Offer", "offer_request", cookie=0x21, slot=0, tag=TAG,
               sequence=2, kind=1)
+    v.message("offer-call", "request", "07h Offer", "offer_request", cookie=0x21, slot=0, tag=TAG,
+              sequence=0x11223344, kind=2)
     v.message("offer-accepted", "reply", "07h Offer", "offer_reply", cookie=0x21, result=0,
               transfer=TRANSFER, lease=60)
     v.message("offer-not-wanted", "reply", "07h Offer", "offer_reply", cookie=0x21, result=1,
@@ -311,7 +313,7 @@ def refusals():
             ("codec-1", "request", "04h Read Tree, 05h Read Blocks", "read_request", 11, 1),
             ("skip-without-codec", "request", "04h Read Tree, 05h Read Blocks", "read_request",
              13, 1),
-            ("kind-of-push-offer", "request", "07h Offer", "offer_request", 14, 2),
+            ("kind-of-push-offer", "request", "07h Offer", "offer_request", 14, 3),
             ("offer-result-3", "reply", "07h Offer", "offer_reply", 1, 3),
             ("more-3", "reply", "08h Get Wanted", "get_wanted_reply", 1, 3),
             ("range-of-object-5", "entry", "08h Get Wanted", "wanted", 0, 5),
