@@ -8,10 +8,10 @@
  * donor is taken from the first of them until all but the lanes' worth are fetched, since a
  * recipient buffers no more than its lanes and its flash takes what it takes; or longer, when
  * four such transfers would be more than the donor's cap. A repaired recipient brings four new
- * places. Whoever waits gets the first place that is free, at once: for equal jobs whose
- * servers only become more, no order and no idling can do better. The scheduler pays for no
- * discovery, no busy answer, no loss, no queue in the network, and all of its round trips are
- * those inside a rack.
+ * places, and not before: a donor gives only images that it has verified as a whole. Whoever
+ * waits gets the first place that is free, at once: for equal jobs whose servers only become
+ * more, no order and no idling can do better. The scheduler pays for no discovery, no busy
+ * answer, no loss, no queue in the network, and all of its round trips are those inside a rack.
  */
 #include "tests/sim/fleet.h"
 

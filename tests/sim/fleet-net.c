@@ -7,10 +7,12 @@
 #include "tests/sim/fleet.h"
 
 #define HANDSHAKE_BYTES 60u /* of data in a message that opens a session */
-/* As the library's own initiator and road do it. */
-#define HANDSHAKE_RETRY_US 500000u /* until the first repetition, doubled each time */
-#define HANDSHAKE_ATTEMPTS 5
-#define HANDSHAKE_PAUSE_US 1000000u /* after a handshake that failed */
+/* As the library's own initiator does it, with the settings of ipmi_sim's module: */
+#define HANDSHAKE_FIRST_US 300000u  /* until the first repetition, doubled each time */
+#define HANDSHAKE_RETRY_US 100000u  /* the same, once the first exchange was measured */
+#define HANDSHAKE_ATTEMPTS 4        /* of the first exchange, and of a handshake */
+#define HANDSHAKE_TRIES    2        /* of a later exchange */
+#define HANDSHAKE_PAUSE_US 1000000u /* after a handshake that failed, doubled each time */
 #define SESSION_IDLE_US    20000000u
 
 struct fleet_message *fleet_message_new(struct fleet *f)
@@ -71,17 +73,34 @@ void fleet_net_send(struct fleet *f, struct fleet_message *m, uint64_t at)
     fleet_post(f, at, FLEET_EVENT_ARRIVE, m->to, m);
 }
 
-/* One exchange of a handshake: how long until it is through, or false when all attempts were
- * lost. */
-static bool exchange(struct fleet *f, uint32_t trip_us, uint64_t *took)
+/* One exchange of a handshake, of so many tries: false when all of them were lost. */
+static bool exchange(struct fleet *f, uint32_t trip_us, uint32_t retry_us, unsigned tries,
+                     uint64_t *took)
 {
-    for (unsigned i = 0; i < HANDSHAKE_ATTEMPTS; i++) {
+    for (unsigned i = 0; i < tries; i++) {
         f->result->bytes += 2 * (HANDSHAKE_BYTES + FLEET_OVERHEAD);
         if (!lost(f) && !lost(f)) {
             *took += trip_us;
             return true;
         }
-        *took += HANDSHAKE_RETRY_US << i;
+        *took += (uint64_t)retry_us << i;
+    }
+    return false;
+}
+
+/* A handshake, begun anew where one of its later steps is lost twice; false when it failed. */
+static bool handshake(struct fleet *f, uint32_t trip_us, uint64_t *took)
+{
+    for (unsigned i = 0; i < HANDSHAKE_ATTEMPTS; i++) {
+        unsigned trip = 1;
+
+        if (!exchange(f, trip_us, HANDSHAKE_FIRST_US, HANDSHAKE_ATTEMPTS, took))
+            return false;
+        while (trip < FLEET_SESSION_TRIPS &&
+               exchange(f, trip_us, HANDSHAKE_RETRY_US, HANDSHAKE_TRIES, took))
+            trip++;
+        if (trip == FLEET_SESSION_TRIPS)
+            return true;
     }
     return false;
 }
@@ -91,7 +110,6 @@ bool fleet_net_session(struct fleet_node *n, uint8_t peer)
     struct fleet *f = n->fleet;
     struct fleet_session *s = &n->sessions[peer];
     uint32_t trip_us = round_trip(f, n->number, n->peer_numbers[peer]);
-    unsigned trip = 0;
     uint64_t took = 0;
 
     if (s->used != 0 && (f->now < s->open || f->now < s->used + SESSION_IDLE_US)) {
@@ -101,14 +119,10 @@ bool fleet_net_session(struct fleet_node *n, uint8_t peer)
         return true;
     }
     f->sessions++;
-    while (trip < FLEET_SESSION_TRIPS)
-        if (exchange(f, trip_us, &took)) {
-            trip++;
-        } else {
-            took += HANDSHAKE_PAUSE_US;
-            f->sessions++;
-            trip = 0;
-        }
+    for (unsigned i = 0; !handshake(f, trip_us, &took); i++) {
+        took += (uint64_t)HANDSHAKE_PAUSE_US << (i < 6 ? i : 6);
+        f->sessions++;
+    }
     s->used = s->open = f->now + took;
     n->opening++;
     fleet_post(f, s->open, FLEET_EVENT_OPEN, n->number, NULL);

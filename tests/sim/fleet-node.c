@@ -149,6 +149,8 @@ void fleet_node_make(struct fleet *f, uint32_t number, bool seed)
                               .max_request = 192,
                               .max_reply = MAX_REPLY,
                               .window = WINDOW,
+                              .slot_count = 1,
+                              .recipients = &n->recipient,
                               .donor = f->nobody};
     n->flash = (struct fwr_flash){.size = sizeof(n->flash),
                                   .ctx = n,
@@ -250,8 +252,10 @@ static void send_all(struct fleet_node *n)
         for (unsigned i = 0; i < FWR_IANA_SIZE; i++)
             m->bytes[i] = (uint8_t)(n->oem.iana >> 8 * i);
         memcpy(m->bytes + FWR_IANA_SIZE, out.data, out.length);
-        f->asked[n->number] +=
-            out.command == FWR_CMD_REQUEST_IMAGE || out.command == FWR_CMD_GET_CAPABILITIES;
+        f->asked[n->number] += out.command == FWR_CMD_REQUEST_IMAGE ||
+                               out.command == FWR_CMD_GET_CAPABILITIES ||
+                               out.command == FWR_CMD_OFFER;
+        f->calls += out.command == FWR_CMD_OFFER;
         fleet_net_send(f, m, f->now);
     }
 }
@@ -287,11 +291,12 @@ static void work_recipient(struct fleet_node *n)
         answer = fwr_recipient_step(n->recipient, now);
     } while (answer == FWR_PENDING && n->flash_done == 0);
     send_all(n);
-    if (n->done || n->failed)
-        return;
     fwr_recipient_status(n->recipient, &status);
-    if (status.state == FWR_STATE_DONE || status.state == FWR_STATE_FAILED)
+    if (!n->done && !n->failed &&
+        (status.state == FWR_STATE_DONE || status.state == FWR_STATE_FAILED))
         rest(n);
+    n->calling = fwr_oem_offer(&n->oem, now) == FWR_PENDING;
+    send_all(n);
 }
 
 static uint64_t next_moment(const struct fleet_node *n)
@@ -322,7 +327,8 @@ void fleet_node_work(struct fleet_node *n)
     if (n->recipient != NULL)
         work_recipient(n);
     /* Its last messages are answered or given up: what it needed is given back. */
-    if (n->done && n->recipient != NULL && fwr_recipient_next_timeout(n->recipient) == FWR_NEVER)
+    if (n->done && n->recipient != NULL && !n->calling &&
+        fwr_recipient_next_timeout(n->recipient) == FWR_NEVER)
         recipient_free(n);
     uint64_t next = next_moment(n);
     if (next <= f->now)
@@ -336,8 +342,27 @@ void fleet_node_work(struct fleet_node *n)
 
 void fleet_node_opened(struct fleet_node *n)
 {
+    struct fleet *f = n->fleet;
+
     n->opening--;
+    for (uint32_t i = 0; i < n->peer_count && n->recipient != NULL; i++) {
+        struct fwr_link_limits limits = f->peers[i].limits;
+
+        if (n->sessions[i].open != f->now)
+            continue;
+        limits.round_trip_ms = 1; /* of the handshake */
+        fwr_recipient_peer(n->recipient, ms(f), (uint8_t)i, FWR_OK, &limits);
+    }
     fleet_node_work(n);
+}
+
+/* The number by which a recipient's links know a sender; 0 = it is not in its list. */
+static uint8_t listed(const struct fleet_node *n, uint32_t other)
+{
+    for (uint32_t i = 0; i < n->peer_count; i++)
+        if (n->peer_numbers[i] == other)
+            return (uint8_t)(i + 1);
+    return 0;
 }
 
 static void answer(struct fleet_node *n, const struct fleet_message *m)
@@ -349,6 +374,7 @@ static void answer(struct fleet_node *n, const struct fleet_message *m)
                                 .privilege = FWR_PRIVILEGE_USER,
                                 .security = FWR_SECURITY_SUITE,
                                 .session = m->from + 1,
+                                .peer = listed(n, m->from),
                                 .max_reply = MAX_REPLY};
 
     reply->length =
@@ -368,7 +394,7 @@ void fleet_node_receive(struct fleet_node *n, const struct fleet_message *m)
 {
     if (!m->reply) {
         answer(n, m);
-        if (n->donor == NULL)
+        if (n->donor == NULL && m->command != FWR_CMD_OFFER)
             return; /* asked in vain: nothing has changed */
     } else if (n->recipient != NULL) {
         fwr_oem_response(&n->oem, n->recipient, ms(n->fleet), m->peer, m->command, m->bytes,

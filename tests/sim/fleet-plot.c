@@ -8,9 +8,9 @@
 
 #define PANEL_WIDTH  560
 #define PANEL_HEIGHT 260
-#define LEFT         60
-#define TOP          40
-#define PLOT_WIDTH   430
+#define LEFT         40
+#define TOP          52
+#define PLOT_WIDTH   480
 #define PLOT_HEIGHT  170
 
 static const char *load_name(const struct fleet_result *r)
@@ -28,10 +28,11 @@ void fleet_print(FILE *out, const struct fleet_result *r)
             (unsigned)o->nodes, (unsigned)o->seeds, load_name(r), (unsigned)o->loss / 10,
             (unsigned)o->loss % 10, (unsigned)r->repaired, r->p50, r->p99, r->p100);
     fprintf(out,
-            "#   bound %.2f s, 99 %% at %.2f times it; discovery %.1f a recipient (most %u); "
-            "sessions %.1f a recipient; busy answers %llu\n",
-            r->bound99, r->p99 / r->bound99, r->discovery, (unsigned)r->discovery_most, r->sessions,
-            (unsigned long long)r->busy);
+            "#   bound %.2f s, 99 %% at %.2f times it; discovery %.1f a recipient (%.1f of it "
+            "calls, most "
+            "%u); sessions %.1f a recipient; busy answers %llu\n",
+            r->bound99, r->p99 / r->bound99, r->discovery, r->calls, (unsigned)r->discovery_most,
+            r->sessions, (unsigned long long)r->busy);
     fprintf(out,
             "#   peak of a donor: %llu of %u bytes/s, %u of %u transfers; wire %llu bytes, data "
             "%llu, floor %llu (%.3f); wrong blocks %llu; %llu events\n",
@@ -39,6 +40,34 @@ void fleet_print(FILE *out, const struct fleet_result *r)
             FLEET_CAP_TRANSFERS, (unsigned long long)r->bytes, (unsigned long long)r->payload,
             (unsigned long long)r->floor, (double)r->payload / (double)r->floor,
             (unsigned long long)r->wrong, (unsigned long long)r->events);
+    fflush(out);
+}
+
+static const char *met(bool good)
+{
+    return good ? "met" : "MISSED";
+}
+
+void fleet_table(FILE *out, const struct fleet_result *results, size_t count)
+{
+    fprintf(out,
+            "# targets: 99 %% within %.0f times the bound and at most %.0f discovery messages a "
+            "recipient at a loss of 1 %%; always: everybody repaired, no donor above %u transfers "
+            "and %u bytes/s\n",
+            FLEET_TARGET_BOUND, FLEET_TARGET_ASKING, FLEET_CAP_TRANSFERS, FLEET_CAP_BYTES);
+    fputs("# load   loss %  seeds   repaired    50 % s    99 % s     100 % s  bound s  times "
+          "discovery  peak B/s  transfers  verdict\n",
+          out);
+    for (size_t i = 0; i < count; i++) {
+        const struct fleet_result *r = &results[i];
+        const struct fleet_options *o = &r->options;
+
+        fprintf(out, "# %-6s %6.1f  %5u %10u %9.2f %9.2f %11.2f %8.2f %6.2f %9.1f %9llu %10u  %s\n",
+                o->whole ? "4 MiB" : "64 KiB", o->loss / 10.0, (unsigned)o->seeds,
+                (unsigned)r->repaired, r->p50, r->p99, r->p100, r->bound99, r->p99 / r->bound99,
+                r->discovery, (unsigned long long)r->peak_egress, (unsigned)r->peak_transfers,
+                met(fleet_good(r)));
+    }
     fflush(out);
 }
 
@@ -59,9 +88,11 @@ static void json_run(FILE *out, const struct fleet_result *r)
             (unsigned)r->repaired, (unsigned)r->failed, r->p50, r->p99, r->p100, r->bound50,
             r->bound99, r->bound100);
     fprintf(out,
-            "   \"discovery_mean\": %.3f, \"discovery_most\": %u, \"sessions_mean\": %.3f, "
+            "   \"discovery_mean\": %.3f, \"calls_mean\": %.3f, \"discovery_most\": %u, "
+            "\"sessions_mean\": %.3f, "
             "\"busy_answers\": %llu,\n",
-            r->discovery, (unsigned)r->discovery_most, r->sessions, (unsigned long long)r->busy);
+            r->discovery, r->calls, (unsigned)r->discovery_most, r->sessions,
+            (unsigned long long)r->busy);
     fprintf(out,
             "   \"donor_peak_bytes_per_second\": %llu, \"donor_cap_bytes_per_second\": %u,\n"
             "   \"donor_peak_transfers\": %u, \"donor_cap_transfers\": %u,\n",
@@ -110,19 +141,27 @@ static void curve(FILE *out, const struct fleet_result *r, bool load, double mos
     fputs("\"/>\n", out);
 }
 
-static void mark(FILE *out, const struct fleet_result *r, double seconds, const char *text,
-                 const char *colour)
+static void text(FILE *out, double x, double y, unsigned size, const char *colour, bool leftwards)
+{
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%u\" fill=\"%s\"%s>", x, y, size, colour,
+            leftwards ? " text-anchor=\"end\"" : "");
+}
+
+static void mark(FILE *out, const struct fleet_result *r, double seconds, const char *name,
+                 const char *colour, unsigned line)
 {
     double end = (double)r->point_count * r->bin_ms / 1000;
     double x = LEFT + PLOT_WIDTH * seconds / end;
+    bool leftwards = seconds > end / 2;
 
     if (seconds <= 0 || seconds > end)
         return;
     fprintf(out,
             "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"%s\" "
-            "stroke-dasharray=\"3 3\"/><text x=\"%.1f\" y=\"%d\" font-size=\"9\" fill=\"%s\">%s "
-            "%.1f s</text>\n",
-            x, x, TOP, TOP + PLOT_HEIGHT, colour, x + 2, TOP + 10, colour, text, seconds);
+            "stroke-dasharray=\"3 3\"/>",
+            x, x, TOP, TOP + PLOT_HEIGHT, colour);
+    text(out, leftwards ? x - 3 : x + 3, TOP + PLOT_HEIGHT / 2.0 + 12 * line, 9, colour, leftwards);
+    fprintf(out, "%s %.1f s</text>\n", name, seconds);
 }
 
 static void panel(FILE *out, const struct fleet_result *r, unsigned x, unsigned y)
@@ -134,31 +173,25 @@ static void panel(FILE *out, const struct fleet_result *r, unsigned x, unsigned 
         if ((double)r->points[i].bytes > most)
             most = (double)r->points[i].bytes;
     fprintf(out, "<g transform=\"translate(%u %u)\">\n", x, y);
-    fprintf(out,
-            "<text x=\"%d\" y=\"18\" font-size=\"12\">%u recipients, %u seeds, %s, loss %u.%u "
-            "%%</text>\n",
-            LEFT, (unsigned)o->nodes, (unsigned)o->seeds, load_name(r), (unsigned)o->loss / 10,
-            (unsigned)o->loss % 10);
+    text(out, LEFT, 20, 12, "#000", false);
+    fprintf(out, "%u BMCs, %u seed donors, %s, loss %u.%u %%</text>\n", (unsigned)o->nodes,
+            (unsigned)o->seeds, load_name(r), (unsigned)o->loss / 10, (unsigned)o->loss % 10);
+    text(out, LEFT, 40, 10, "#06c", false);
+    fprintf(out, "repaired: top = %u</text>\n", (unsigned)o->nodes);
+    text(out, LEFT + PLOT_WIDTH, 40, 10, "#c60", true);
+    fprintf(out, "all donors: top = %.1f MB/s; busiest one: %.2f of %.0f MB/s</text>\n",
+            most / r->bin_ms / 1000, (double)r->peak_egress / 1e6, FLEET_CAP_BYTES / 1e6);
     fprintf(out,
             "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#888\"/>\n",
             LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT);
-    fprintf(out,
-            "<text x=\"%d\" y=\"%d\" font-size=\"9\" fill=\"#06c\" text-anchor=\"end\">%u "
-            "repaired</text>\n",
-            LEFT - 3, TOP + 4, (unsigned)o->nodes);
-    fprintf(out,
-            "<text x=\"%d\" y=\"%d\" font-size=\"9\" fill=\"#c60\">%.1f MB/s by all "
-            "donors</text>\n",
-            LEFT + PLOT_WIDTH + 3, TOP + 4, most / r->bin_ms / 1000);
-    fprintf(out,
-            "<text x=\"%d\" y=\"%d\" font-size=\"9\">0 s</text><text x=\"%d\" y=\"%d\" "
-            "font-size=\"9\" text-anchor=\"end\">%.1f s</text>\n",
-            LEFT, TOP + PLOT_HEIGHT + 12, LEFT + PLOT_WIDTH, TOP + PLOT_HEIGHT + 12,
-            (double)r->point_count * r->bin_ms / 1000);
+    for (unsigned i = 0; i <= 4; i++) {
+        text(out, LEFT + PLOT_WIDTH * i / 4.0, TOP + PLOT_HEIGHT + 12, 9, "#000", i > 0);
+        fprintf(out, "%.1f s</text>\n", (double)r->point_count * r->bin_ms / 4000 * i);
+    }
     curve(out, r, true, most);
     curve(out, r, false, o->nodes);
-    mark(out, r, r->p99, "99 %", "#06c");
-    mark(out, r, r->bound99, "bound", "#080");
+    mark(out, r, r->p99, "99 %", "#06c", 0);
+    mark(out, r, r->bound99, "bound of 99 %", "#080", 1);
     fputs("</g>\n", out);
 }
 

@@ -9,9 +9,10 @@
 #define LISTED_SEEDS 4
 #define LISTED_NEAR  8
 #define LISTED_FAR   12
-/* The first pause is a board's to set; here about as long as a repair takes, or half of that. */
-#define BACKOFF_PART_MS  300
-#define BACKOFF_WHOLE_MS 10000
+/* The first pause is a board's to set; here three times as long as a repair takes: who can
+ * be helped is called. */
+#define BACKOFF_PART_MS  1000
+#define BACKOFF_WHOLE_MS 60000
 #define GATHER_MS        200
 #define LIMIT_S          3600
 #define BIN_FIRST_MS     100
@@ -48,28 +49,60 @@ static void know(struct fleet_node *n, uint32_t other)
         n->peer_numbers[n->peer_count++] = other;
 }
 
-/* Draws `count` different numbers from `first` on, of `from`; fewer where there are no more. */
-static void know_some(struct fleet_node *n, uint32_t count, uint32_t first, uint32_t from)
+/* Draws `count` of the seed donors. */
+static void know_seeds(struct fleet_node *n, uint32_t count)
 {
-    uint32_t end = n->peer_count + count;
+    const struct fleet_options *o = &n->fleet->options;
+    uint32_t end = n->peer_count + (count < o->seeds ? count : o->seeds);
 
-    for (uint32_t tries = 0; n->peer_count < end && from > 0 && tries < 20 * count; tries++)
-        know(n, first + fleet_draw(n->fleet, from));
+    while (n->peer_count < end)
+        know(n, o->nodes + fleet_draw(n->fleet, o->seeds));
 }
 
+/* The next ones in its rack, as many on either side. */
+static void know_near(struct fleet_node *n, uint32_t count)
+{
+    uint32_t rack = n->rack * FLEET_RACK, place = n->number - rack;
+    uint32_t size = n->fleet->options.nodes - rack;
+
+    if (size > FLEET_RACK)
+        size = FLEET_RACK;
+    for (uint32_t i = 1; i <= count / 2; i++) {
+        know(n, rack + (place + i) % size);
+        know(n, rack + (place + size - i % size) % size);
+    }
+}
+
+/* Pairs all BMCs off, at random. */
+static void know_pairs(struct fleet *f, uint32_t *order)
+{
+    uint32_t count = f->options.nodes;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t k = fleet_draw(f, i + 1);
+        order[i] = order[k];
+        order[k] = i;
+    }
+    for (uint32_t i = 0; i + 1 < count; i += 2) {
+        know(&f->nodes[order[i]], order[i + 1]);
+        know(&f->nodes[order[i + 1]], order[i]);
+    }
+}
+
+/* Who lists whom is mutual, as a fleet's configuration should have it: who is repaired calls those
+ * it knows, and they follow whom they know. */
 static void make_lists(struct fleet *f)
 {
     const struct fleet_options *o = &f->options;
+    uint32_t *order = calloc(o->nodes, sizeof(*order));
 
     for (uint32_t i = 0; i < o->nodes; i++) {
-        struct fleet_node *n = &f->nodes[i];
-        uint32_t rack = n->rack * FLEET_RACK;
-        uint32_t size = o->nodes - rack < FLEET_RACK ? o->nodes - rack : FLEET_RACK;
-
-        know_some(n, o->listed_seeds < o->seeds ? o->listed_seeds : o->seeds, o->nodes, o->seeds);
-        know_some(n, o->listed_near, rack, size);
-        know_some(n, o->listed_far, 0, o->nodes);
+        know_seeds(&f->nodes[i], o->listed_seeds);
+        know_near(&f->nodes[i], o->listed_near);
     }
+    for (uint32_t i = 0; i < o->listed_far; i++)
+        know_pairs(f, order);
+    free(order);
 }
 
 static void make_nobody(struct fleet *f)
@@ -172,6 +205,7 @@ static void coarsen(struct fleet_result *r)
         r->points[i].repaired = r->points[2 * i + 1].repaired;
     }
     memset(r->points + FLEET_BINS_MAX / 2, 0, sizeof(r->points) / 2);
+    r->point_count = FLEET_BINS_MAX / 2;
     r->bin_ms *= 2;
 }
 
@@ -239,6 +273,7 @@ static void measure(struct fleet *f)
     r->p99 = moment(f, done, 990);
     r->p100 = moment(f, done, 1000);
     r->discovery = (double)asked / f->options.nodes;
+    r->calls = (double)f->calls / f->options.nodes;
     r->sessions = (double)f->sessions / f->options.nodes;
     r->floor = (uint64_t)f->options.nodes * FLEET_BLOCK *
                (f->image.whole ? f->image.blocks : FLEET_DAMAGE_BLOCKS);
@@ -318,4 +353,11 @@ bool fleet_safe(const struct fleet_result *r)
 {
     return r->repaired == r->options.nodes && r->wrong == 0 && r->peak_egress <= FLEET_CAP_BYTES &&
            r->peak_transfers <= FLEET_CAP_TRANSFERS;
+}
+
+bool fleet_good(const struct fleet_result *r)
+{
+    return fleet_safe(r) &&
+           (r->options.loss > FLEET_LOSS_JUDGED ||
+            (r->p99 <= r->bound99 * FLEET_TARGET_BOUND && r->discovery <= FLEET_TARGET_ASKING));
 }

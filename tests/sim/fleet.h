@@ -9,7 +9,8 @@
  * The model: racks of 40; NIC 100 Mb/s, rack uplink 1 Gb/s, round trip 0.2 ms inside a rack and
  * 1 ms across; 100 bytes of overhead a message; 5 round trips to open a session; a donor admits
  * 4 transfers and 2 MB/s; erasing and programming take 0.3 s per 64 KiB, reading and hashing no
- * time. Every BMC lists some seed donors, some neighbours of its rack and some others.
+ * time. Every BMC lists some seed donors, some neighbours of its rack and some others; who lists
+ * whom is mutual but for the seeds. A discovery message is a ping, a Request Image or a call.
  */
 #ifndef FWR_TEST_FLEET_H
 #define FWR_TEST_FLEET_H
@@ -108,6 +109,7 @@ struct fleet_node {
     uint64_t egress_bin; /* number of the newest bin */
     bool seed;
     bool failed;
+    bool calling; /* repaired, and not yet done with calling others */
 };
 
 /* Makes node `number`: a seed donor, or a BMC with its damage. */
@@ -174,7 +176,8 @@ struct fleet_result {
     uint32_t repaired, failed;
     double p50, p99, p100; /* seconds from the first failure; p100 0 when not all are repaired */
     double bound50, bound99, bound100;
-    double discovery; /* pings and Request Image, per recipient */
+    double discovery; /* pings, Request Image and calls, per recipient */
+    double calls;     /* of those, the calls of repaired BMCs */
     uint32_t discovery_most;
     double sessions;      /* opened, per recipient */
     uint64_t peak_egress; /* most bytes that one donor gave in a second: data of replies */
@@ -211,7 +214,7 @@ struct fleet {
     struct queue queue; /* times in µs */
     struct fleet_message *free;
 
-    uint64_t sessions;
+    uint64_t sessions, calls;
     uint32_t resting; /* recipients that ended */
     struct fleet_result *result;
 };
@@ -227,6 +230,11 @@ void fleet_run(const struct fleet_options *options, struct fleet_result *result)
 
 /* Whether everybody was repaired, with nothing but the image, and no donor went over its cap. */
 bool fleet_safe(const struct fleet_result *result);
+/* The same, and, where hardly anything is lost, soon enough and without asking too often. */
+#define FLEET_LOSS_JUDGED   10 /* permille: above it the storm has only to pass */
+#define FLEET_TARGET_BOUND  2.0
+#define FLEET_TARGET_ASKING 10.0
+bool fleet_good(const struct fleet_result *result);
 
 /* What an ideal scheduler needs, see fleet-bound.c: seconds until 50, 99 and 100 %. */
 void fleet_bound(const struct fleet_options *options, double *p50, double *p99, double *p100);
@@ -234,7 +242,8 @@ void fleet_bound(const struct fleet_options *options, double *p50, double *p99, 
 /* Writes fleet.json and fleet.svg. False when a file cannot be written. */
 bool fleet_plot_json(const char *path, const struct fleet_result *results, size_t count);
 bool fleet_plot_svg(const char *path, const struct fleet_result *results, size_t count);
-/* One line per run for people. */
+/* A few lines per run for people, and one table of all runs against the targets. */
 void fleet_print(FILE *out, const struct fleet_result *result);
+void fleet_table(FILE *out, const struct fleet_result *results, size_t count);
 
 #endif
