@@ -14,7 +14,7 @@
 #define BACKOFF_PART_MS  1000
 #define BACKOFF_WHOLE_MS 60000
 #define GATHER_MS        200
-#define LIMIT_S          3600
+#define LIMIT_S          21600
 #define BIN_FIRST_MS     100
 #define EGRESS_US        (1000000u / FLEET_EGRESS_BINS)
 

@@ -160,7 +160,7 @@ struct fleet_options {
     uint32_t loss;  /* permille of messages, each way */
     bool whole;
     uint64_t seed;
-    uint32_t limit_s;      /* of virtual time; 0 = 3600 */
+    uint32_t limit_s;      /* of virtual time; 0 = 21600 */
     uint32_t listed_seeds; /* in each BMC's list; 0 = the defaults of fleet-world.c */
     uint32_t listed_near, listed_far;
     uint32_t backoff_ms, gather_ms;
