@@ -242,13 +242,13 @@ int main(int argc, char **argv)
         .attempts = 6,
     };
     struct client client = {0};
-    void *storage = malloc(fwr_rmcp_initiator_storage());
     int result = 1;
 
     if (argc < 7) {
         fprintf(stderr, "usage: %s HOST PORT USER PASSWORD SUITE PRIVILEGE [KG]\n", argv[0]);
         return 2;
     }
+    void *storage = malloc(fwr_rmcp_initiator_storage());
     config.user = argv[3];
     config.user_length = (uint8_t)strlen(argv[3]);
     config.password = (const uint8_t *)argv[4];

@@ -109,17 +109,19 @@ static struct fwr_store_ram_record *record_of(uint8_t choice)
     enum fwr_store_kind kind = (enum fwr_store_kind)(FWR_STORE_JOURNAL + choice % FWR_STORE_WAIVED);
     struct fwr_store_ram_record *record = fwr_store_ram_find(&w.store, kind, w.config.slot);
 
-    for (size_t i = 0; record == NULL && i < WORLD_RECORDS; i++) {
+    if (record != NULL)
+        return record;
+    for (size_t i = 0; i < WORLD_RECORDS; i++) {
         if (w.records[i].used)
             continue;
-        record = &w.records[i];
-        record->used = true;
-        record->kind = kind;
-        record->slot = w.config.slot;
-        record->length = 0;
-        record->read_error = 0;
+        w.records[i].used = true;
+        w.records[i].kind = kind;
+        w.records[i].slot = w.config.slot;
+        w.records[i].length = 0;
+        w.records[i].read_error = 0;
+        return &w.records[i];
     }
-    return record;
+    return NULL;
 }
 
 /* The CRC-32 that most records end with. */
