@@ -36,6 +36,8 @@ struct fwr_link_limits {
     uint8_t window;         /* requests outstanding at once, at least 1 */
     uint8_t medium;         /* enum fwr_medium */
     uint32_t round_trip_ms; /* estimate to start with; 0 = unknown */
+    uint16_t broadcast;     /* data bytes of one Block Data message to everybody on this road at
+                               once; 0 = it has no such thing */
 };
 
 /* The smallest limits any road has: group OEM bridged over ICMB. */
@@ -68,6 +70,7 @@ struct fwr_caller {
     uint16_t max_reply; /* longest reply data the road takes now */
     uint8_t peer;       /* 1 + the index of the recipient's configured peer at the sender's
                            address; 0 = none, or not known */
+    uint16_t broadcast; /* as in struct fwr_link_limits, of the road the request came over */
 };
 
 /* A road to one donor, for programs that drive a recipient with fwr_pump (oem.h). */
