@@ -40,8 +40,10 @@ struct sim_client {
     sys_data_t *sys;
     uint64_t (*now)(void *ctx);
 
-    int fd;       /* -1: no socket yet */
-    bool refused; /* the kernel says that nobody listens */
+    int fd;         /* -1: no socket yet */
+    bool refused;   /* the kernel says that nobody listens */
+    bool stale;     /* the road went down: is the socket still the right one? */
+    unsigned index; /* of the interface, when the socket was made */
     ipmi_io_t *io;
     struct fwr_link_limits limits;
     struct fwr_rmcp_initiator_config session;

@@ -23,6 +23,7 @@
 
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
+#include <fwrecover/lan.h>
 #include <fwrecover/recipient.h>
 #include <fwrecover/version.h>
 
@@ -60,11 +61,17 @@ static cfg_opt_t preserve_options[] = {
 };
 
 static cfg_opt_t donor_options[] = {
-    CFG_STR("host", NULL, CFGF_NONE),    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
-    CFG_STR("user", NULL, CFGF_NONE),    CFG_STR("password_file", NULL, CFGF_NONE),
-    CFG_STR("kg_file", NULL, CFGF_NONE), CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
-    CFG_STR("medium", "lan", CFGF_NONE), CFG_INT("window", FWR_RMCP_WINDOW_MAX, CFGF_NONE),
-    CFG_INT("max_reply", 0, CFGF_NONE),  CFG_END(),
+    CFG_STR("host", NULL, CFGF_NONE),
+    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
+    CFG_STR("user", NULL, CFGF_NONE),
+    CFG_STR("password_file", NULL, CFGF_NONE),
+    CFG_STR("kg_file", NULL, CFGF_NONE),
+    CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
+    CFG_STR("medium", NULL, CFGF_NONE),
+    CFG_STR("interface", NULL, CFGF_NONE),
+    CFG_INT("window", FWR_RMCP_WINDOW_MAX, CFGF_NONE),
+    CFG_INT("max_reply", 0, CFGF_NONE),
+    CFG_END(),
 };
 
 static cfg_opt_t image_options[] = {
@@ -349,6 +356,12 @@ static bool is_address(const char *text)
     return true;
 }
 
+/* It need not be there yet: interfaces come and go. */
+static bool is_interface(const char *text)
+{
+    return text == NULL || (text[0] != '\0' && strlen(text) < FWR_LAN_NAME_MAX);
+}
+
 static int check_donor(cfg_t *cfg, cfg_opt_t *option)
 {
     cfg_t *donor = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
@@ -363,6 +376,11 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
     if (!is_address(cfg_getstr(donor, "host"))) {
         cfg_error(cfg, "donor %s: host = \"%s\": must be an IPv4 or IPv6 address", cfg_title(donor),
                   cfg_getstr(donor, "host"));
+        return -1;
+    }
+    if (!is_interface(cfg_getstr(donor, "interface"))) {
+        cfg_error(cfg, "donor %s: interface = \"%s\": must be 1 to %d characters", cfg_title(donor),
+                  cfg_getstr(donor, "interface"), FWR_LAN_NAME_MAX - 1);
         return -1;
     }
     if (strlen(cfg_getstr(donor, "user")) > FWR_RMCP_USER_MAX) {
@@ -478,6 +496,14 @@ static uint16_t max_reply_of(long configured, uint8_t suite)
     return (uint16_t)(fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6));
 }
 
+/* FWR_MEDIUM_COUNT where nothing is said: then the interface tells. */
+static uint8_t medium_of(cfg_t *section)
+{
+    const char *medium = cfg_getstr(section, "medium");
+
+    return (uint8_t)(medium != NULL ? index_of(medium_names, medium) : FWR_MEDIUM_COUNT);
+}
+
 static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const char *file)
 {
     char *password = path_of(file, cfg_getstr(section, "password_file"));
@@ -486,10 +512,12 @@ static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const cha
 
     donor->name = strdup(cfg_title(section));
     donor->host = strdup(cfg_getstr(section, "host"));
+    if (cfg_getstr(section, "interface") != NULL)
+        donor->interface = strdup(cfg_getstr(section, "interface"));
     donor->user = strdup(cfg_getstr(section, "user"));
     donor->port = (uint16_t)cfg_getint(section, "port");
     donor->suite = (uint8_t)cfg_getint(section, "suite");
-    donor->medium = (uint8_t)index_of(medium_names, cfg_getstr(section, "medium"));
+    donor->medium = medium_of(section);
     donor->window = (uint8_t)cfg_getint(section, "window");
     donor->max_reply = max_reply_of(cfg_getint(section, "max_reply"), donor->suite);
     good = donor->name != NULL && donor->host != NULL && donor->user != NULL && password != NULL &&
@@ -647,6 +675,7 @@ void sim_config_free(struct sim_config *config)
         OPENSSL_cleanse(config->donors[i].kg, sizeof(config->donors[i].kg));
         free(config->donors[i].name);
         free(config->donors[i].host);
+        free(config->donors[i].interface);
         free(config->donors[i].user);
     }
     for (unsigned i = 0; i < config->image_count; i++) {

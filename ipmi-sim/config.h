@@ -23,10 +23,11 @@
 struct sim_donor_config {
     char *name;
     char *host;
+    char *interface; /* NULL: whichever leads there */
     char *user;
     uint16_t port;
     uint8_t suite;
-    uint8_t medium; /* enum fwr_medium */
+    uint8_t medium; /* enum fwr_medium; FWR_MEDIUM_COUNT: what the interface is */
     uint8_t window;
     uint16_t max_reply;
     uint8_t password_length;

@@ -175,6 +175,8 @@ static const struct row rows[] = {
     {FWR_E_MEMORY, CC_UNSPECIFIED, "memory", "Out of memory"},
     {FWR_E_RANDOM, CC_UNSPECIFIED, "random", "The source of random numbers failed"},
     {FWR_E_ACCESS, CC_UNSPECIFIED, "access", "The operating system forbids access"},
+    {FWR_E_INTERFACE, CC_UNSPECIFIED, "interface",
+     "There is no such network interface, it is down, or nothing leads from it to that address"},
 };
 
 static const struct row *row_find(int error)

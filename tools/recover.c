@@ -329,20 +329,20 @@ static void stop(struct recovery *recovery, bool *asked)
 
 static void wait_and_receive(struct recovery *recovery, bool busy)
 {
-    struct pollfd handles[TOOL_LISTENERS_MAX + TOOL_DONORS_MAX];
-    struct pollfd *roads = handles + recovery->listeners.count;
+    struct pollfd handles[TOOL_LISTENERS_HANDLES + TOOL_DONORS_MAX];
+    const size_t listening = tool_listeners_handles(&recovery->listeners, handles);
+    struct pollfd *roads = handles + listening;
     uint64_t next = busy ? 0 : fwr_recipient_next_timeout(recovery->recipient);
     uint64_t due = tool_listeners_next_timeout(&recovery->listeners);
     uint64_t now;
 
     next = due < next ? due : next;
-    tool_listeners_handles(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
         due = tool_road_next_timeout(&recovery->roads[i]);
         roads[i] = (struct pollfd){.fd = recovery->roads[i].fd, .events = POLLIN};
         next = due < next ? due : next;
     }
-    tool_poll(handles, recovery->listeners.count + recovery->road_count, next);
+    tool_poll(handles, listening + recovery->road_count, next);
     tool_listeners_work(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
         if (roads[i].revents != 0)

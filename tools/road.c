@@ -6,6 +6,7 @@
 #include "tools/road.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,11 +32,18 @@ static void drop_socket(struct tool_road *road)
 static int transmit(void *ctx, const uint8_t *datagram, size_t length)
 {
     struct tool_road *road = ctx;
+    int error = FWR_OK;
 
+    if (fwr_lan_error(road->outbox.error) == FWR_E_INTERFACE) {
+        road->outbox.error = 0;
+        drop_socket(road);
+        return FWR_E_INTERFACE; /* of what was sent before: nothing goes out there any more */
+    }
     if (road->fd < 0)
-        road->fd = tool_udp_connect(road->address);
-    if (road->fd < 0)
-        return FWR_E_NO_DONOR;
+        error = fwr_lan_connect(&road->fd, road->address->ai_addr, road->address->ai_addrlen,
+                                road->interface);
+    if (error != FWR_OK)
+        return error;
     tool_outbox_put(&road->outbox, road->fd, NULL, 0, datagram, length);
     if (!road->gathering)
         tool_outbox_send(&road->outbox);
@@ -121,15 +129,24 @@ void tool_road_timeout(struct tool_road *road, uint64_t now)
     fwr_rmcp_road_timeout(road->road, now);
 }
 
-/* The road's limits before anybody has said more: what one datagram carries. */
+/* The road's limits before anybody has said more: what one datagram carries, over what. */
 static void set_limits(struct tool_road *road)
 {
-    uint8_t suite = road->login->suite;
+    const struct tool_login *login = road->login;
+    struct fwr_lan_interface interface = {.medium = FWR_MEDIUM_LAN};
+    uint8_t suite = login->suite;
+    uint32_t mtu;
+
+    if (road->interface[0] != '\0')
+        fwr_lan_interface_get(road->interface, &interface); /* what is wrong shows in use */
+    mtu = login->mtu > 0 ? login->mtu : interface.mtu;
+    road->session.datagram = fwr_lan_datagram(road->address->ai_family, mtu);
 
     road->limits.max_request = (uint16_t)fwr_rmcp_max_request(suite, road->session.datagram);
     road->limits.max_reply = (uint16_t)fwr_rmcp_max_reply(suite, road->session.datagram);
     road->limits.window = FWR_RMCP_WINDOW_MAX;
-    road->limits.medium = FWR_MEDIUM_LAN;
+    road->limits.medium =
+        login->medium != FWR_MEDIUM_LOCAL ? login->medium : (uint8_t)interface.medium;
 }
 
 int tool_road_open(struct tool_road *road, const struct tool_login *login,
@@ -143,9 +160,11 @@ int tool_road_open(struct tool_road *road, const struct tool_login *login,
     road->login = login;
     road->events = events;
     road->ctx = ctx;
-    status = tool_resolve(login->target, false, &road->addresses);
+    status = tool_resolve(login->target, false, &road->addresses, road->interface);
     if (status != TOOL_OK)
         return status;
+    if (login->interface != NULL)
+        snprintf(road->interface, sizeof(road->interface), "%s", login->interface);
     road->address = road->addresses;
     road->session = (struct fwr_rmcp_initiator_config){
         .size = sizeof(road->session),
@@ -160,7 +179,6 @@ int tool_road_open(struct tool_road *road, const struct tool_login *login,
         .privilege = login->privilege,
         .attempts = HANDSHAKE_TRIES,
         .first_timeout = HANDSHAKE_WAIT_MS,
-        .datagram = tool_datagram_size(road->address->ai_family),
     };
     set_limits(road);
     road->config = (struct fwr_rmcp_road_config){

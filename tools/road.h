@@ -19,7 +19,10 @@
 
 /* Where the peer is and who we are there. */
 struct tool_login {
-    const char *target; /* HOST:PORT */
+    const char *target;    /* HOST:PORT */
+    const char *interface; /* over this one only; NULL: whichever leads there */
+    uint8_t medium;        /* enum fwr_medium; FWR_MEDIUM_LOCAL: what the interface is */
+    uint16_t mtu;          /* of the way there; 0: the interface's */
     const char *user;
     struct tool_secret password;
     struct tool_secret kg;
@@ -48,6 +51,7 @@ struct tool_road {
     int fd; /* for poll; -1 when there is no socket */
 
     /* The road's own. */
+    char interface[FWR_LAN_NAME_MAX]; /* "": any */
     struct addrinfo *addresses;
     const struct addrinfo *address; /* the one in use */
     bool opened;                    /* a session was opened at this address */

@@ -160,7 +160,7 @@ static void print_ready(const struct server *server)
 
 static void loop(struct server *server)
 {
-    struct pollfd handles[TOOL_LISTENERS_MAX];
+    struct pollfd handles[TOOL_LISTENERS_HANDLES];
     size_t count = tool_listeners_handles(&server->listeners, handles);
 
     while (!tool_stopped()) {
