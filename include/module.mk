@@ -2,6 +2,7 @@
 pkginclude_HEADERS += \
 	include/fwrecover/banks.h include/fwrecover/banks-slots.h \
 	include/fwrecover/command.h \
+	include/fwrecover/discover.h \
 	include/fwrecover/donor.h \
 	include/fwrecover/envelope.h \
 	include/fwrecover/error.h \

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 fwr_sources += \
 	lib/engine/floors.c \
-	lib/engine/keyring.c lib/engine/keyring.h lib/engine/keyring-push.c \
-	lib/engine/record.c lib/engine/record.h
+	lib/engine/keyring.c lib/engine/keyring.h lib/engine/keyring-push.c
 if DONOR
 fwr_sources += \
 	lib/engine/bucket.c lib/engine/bucket.h \

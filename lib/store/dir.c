@@ -48,6 +48,7 @@ static const char *const kind_names[] = {
     [FWR_STORE_FLOORS] = "floors",         [FWR_STORE_POLICY] = "policy",
     [FWR_STORE_CANDIDATE] = "candidate",   [FWR_STORE_WAIVED] = "waived",
     [FWR_STORE_GENERATION] = "generation", [FWR_STORE_REJECTED] = "rejected",
+    [FWR_STORE_DONORS] = "donors",
 };
 
 /* A record while one operation looks at it. */
