@@ -31,5 +31,6 @@ pkginclude_HEADERS += \
 	include/fwrecover/store-ram.h \
 	include/fwrecover/store.h \
 	include/fwrecover/tree.h \
-	include/fwrecover/trust.h
+	include/fwrecover/trust.h \
+	include/fwrecover/tty.h
 nodist_pkginclude_HEADERS += include/fwrecover/version.h

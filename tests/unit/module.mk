@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 unit_tests += tests/unit/test_error
+unit_tests += tests/unit/test_tty
 unit_tests += tests/unit/test_cursor
 unit_tests += tests/unit/test_tree tests/unit/test_manifest tests/unit/test_trust \
 	tests/unit/test_envelope

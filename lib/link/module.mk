@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+fwr_file_sources += lib/link/tty.c
