@@ -26,6 +26,9 @@ struct fwr_tty {
 
 #define FWR_TTY_BAUD_DEFAULT 115200
 
+/* Whether terminals have this speed. */
+bool fwr_tty_knows_baud(uint32_t baud);
+
 /* Opens `path` raw, 8 data bits, no parity, 1 stop bit, no flow control, at `baud`. With `rs485`
  * the driver is asked to switch the transceiver's direction and to let us hear what we send;
  * one that cannot is used plain (see `rs485` in the struct), as is right where the transceiver

@@ -143,6 +143,8 @@ static void refuses(void **state)
     (void)state;
     assert_true(fd >= 0);
     close(fd);
+    assert_true(fwr_tty_knows_baud(19200));
+    assert_false(fwr_tty_knows_baud(19201));
     assert_int_equal(fwr_tty_open(NULL, path, 9600, false), FWR_E_ARGUMENT);
     assert_int_equal(fwr_tty_open(&tty, NULL, 9600, false), FWR_E_ARGUMENT);
     assert_int_equal(fwr_tty_open(&tty, path, 9601, false), FWR_E_ARGUMENT);
