@@ -53,6 +53,7 @@ static void request(void *ctx, uint64_t now, const struct fwr_serial_command *id
     uint8_t reply[FWR_SERIAL_MESSAGE_MAX];
 
     (void)now;
+    listener->stream = id->stream;
     length = tool_sessionless_answer(listener->oem, listener->device, &caller, id->netfn,
                                      id->command, data, length, reply, sizeof(reply));
     (void)fwr_serial_responder_reply(listener->responder, id, reply, length);
@@ -71,13 +72,15 @@ static void on_opened(void *ctx, uint64_t now)
     fwr_serial_responder_reset(listener->responder);
 }
 
-/* Transfers outlive a line that was lost: they are asked for again, or their lease runs out. */
+/* A transfer ends with the line: who comes next may be someone else. */
 static void on_closed(void *ctx, uint64_t now, int error)
 {
     struct tool_serial_listener *listener = ctx;
 
     (void)now;
     listener->down = true;
+    if (listener->oem->donor != NULL)
+        fwr_donor_session_closed(listener->oem->donor, listener->link, listener->stream);
     tool_line_lost(&listener->line, error);
 }
 

@@ -20,7 +20,8 @@ struct tool_serial_listener {
     struct tool_line line;
     uint16_t link; /* its number in struct fwr_caller */
     uint16_t max_reply;
-    bool down; /* and somebody was told */
+    bool down;       /* and somebody was told */
+    uint32_t stream; /* the opening that last brought a request */
     const struct fwr_oem *oem;
     const struct fwr_rmcp_device *device;
     struct fwr_tty_port port;

@@ -70,6 +70,8 @@ struct fwr_tty_port_config {
      * FWR_E_IO, or an error of fwr_tty_open. The port goes on trying. */
     void (*closed)(void *ctx, uint64_t now, int error);
     void (*received)(void *ctx, uint64_t now, const uint8_t *bytes, size_t length);
+    /* `fd` is about to be closed: an event loop must let go of it now. May be NULL. */
+    void (*closing)(void *ctx);
 };
 
 /* The caller's memory. A device that is opened again by itself, after pauses that grow from a
@@ -91,7 +93,7 @@ struct fwr_tty_port {
 /* A port that is closed; the first _timeout opens it. */
 void fwr_tty_port_init(struct fwr_tty_port *port, const struct fwr_tty_port_config *config);
 
-/* Closes the device, without a call back. Ending twice is harmless. */
+/* Closes the device, with no call back but `closing`. Ending twice is harmless. */
 void fwr_tty_port_end(struct fwr_tty_port *port);
 
 /* Sends, or keeps until the device takes it; all or nothing. FWR_OK; FWR_E_BUSY: no room left;

@@ -15,14 +15,21 @@
 #define READS_A_TURN   16
 #define READ_SIZE      1024
 
+static void shut(struct fwr_tty_port *port)
+{
+    if (port->tty.fd >= 0 && port->config->closing != NULL)
+        port->config->closing(port->config->ctx);
+    fwr_tty_close(&port->tty);
+    port->broken = false;
+    port->start = port->length = 0;
+}
+
 static void lose(struct fwr_tty_port *port, uint64_t now, int error)
 {
     /* One that opens and is gone at once, again and again, gets longer and longer pauses. */
     if (port->tty.fd >= 0 && now >= port->opened_at + PAUSE_MAX_MS)
         port->pause = PAUSE_FIRST_MS;
-    fwr_tty_close(&port->tty);
-    port->broken = false;
-    port->start = port->length = 0;
+    shut(port);
     port->open_at = now + port->pause;
     port->pause = port->pause * 2 < PAUSE_MAX_MS ? port->pause * 2 : PAUSE_MAX_MS;
     if (port->told)
@@ -41,10 +48,8 @@ void fwr_tty_port_init(struct fwr_tty_port *port, const struct fwr_tty_port_conf
 
 void fwr_tty_port_end(struct fwr_tty_port *port)
 {
-    fwr_tty_close(&port->tty);
+    shut(port);
     port->open_at = FWR_NEVER;
-    port->broken = false;
-    port->start = port->length = 0;
 }
 
 bool fwr_tty_port_waits(const struct fwr_tty_port *port)
