@@ -38,4 +38,7 @@ bool fwr_request_room(const struct fwr_recipient *r, uint8_t peer);
 uint32_t fwr_request_timeout(const struct fwr_donor_peer *p);
 void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms);
 
+/* Learns a peer's rate from what came since rate_since, and begins to count anew. */
+void fwr_request_measure_rate(struct fwr_recipient *r, struct fwr_donor_peer *p);
+
 #endif
