@@ -1,236 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Roads to donors: see client.h. Each has a connected UDP socket whose readiness lanserv's loop
- * reports; it is kept from session to session, since lanserv leaks a little for each it is told
- * of. Nothing here waits.
- */
+/* Which kind of road leads to a donor, and the way to it: see client.h. */
 #include "ipmi-sim/client.h"
 
-#include <errno.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <fwrecover/error.h>
-#include <fwrecover/lan.h>
-#include <fwrecover/platform.h>
-#include <fwrecover/recipient.h>
-
-#define HANDSHAKE_TRIES   4
-#define HANDSHAKE_WAIT_MS 300
-#define DATAGRAMS_A_CALL  32 /* then the rest of the BMC has its turn */
-
-static void readable(int fd, void *ctx)
+static const struct sim_client_kind *kind_of(const struct sim_donor_config *config)
 {
-    struct sim_client *client = ctx;
-    uint8_t datagram[FWR_RMCP_DATAGRAM_MAX + 1];
-
-    for (int i = 0; i < DATAGRAMS_A_CALL; i++) {
-        ssize_t length = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT);
-        uint64_t now = client->now(client->ctx);
-
-        if (length >= 0) { /* one that is too large is dropped there, and counted */
-            fwr_rmcp_road_receive(client->road, now, datagram, (size_t)length);
-        } else {
-            if (errno == ECONNREFUSED)
-                fwr_rmcp_road_unreachable(client->road, now);
-            break;
-        }
-    }
-    client->events->drained(client->ctx);
-}
-
-/* Another socket to the donor, or the error that says why there is none. */
-static int connect_socket(const struct sim_client *client, int *fd)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *address;
-    char port[8];
-    int error;
-
-    *fd = -1;
-    snprintf(port, sizeof(port), "%u", client->config->port);
-    if (getaddrinfo(client->config->host, port, &hints, &address) != 0)
-        return FWR_E_NO_DONOR;
-    error = fwr_lan_connect(fd, address->ai_addr, address->ai_addrlen, client->config->interface);
-    freeaddrinfo(address);
-    return error;
-}
-
-/* Whether two sockets send from the same address of the same interface. */
-static bool alike(const struct sim_client *client, int fd)
-{
-    const char *interface = client->config->interface;
-    struct sockaddr_storage one, other;
-    socklen_t length = sizeof(one), other_length = sizeof(other);
-
-    memset(&one, 0, sizeof(one));
-    memset(&other, 0, sizeof(other));
-    if (getsockname(fd, (struct sockaddr *)&one, &length) != 0 ||
-        getsockname(client->fd, (struct sockaddr *)&other, &other_length) != 0)
-        return false;
-    if (one.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&one)->sin6_port = ((struct sockaddr_in6 *)&other)->sin6_port;
-    else
-        ((struct sockaddr_in *)&one)->sin_port = ((struct sockaddr_in *)&other)->sin_port;
-    return length == other_length && memcmp(&one, &other, length) == 0 &&
-           (interface == NULL || client->index == if_nametoindex(interface));
-}
-
-static void drop_socket(struct sim_client *client)
-{
-    if (client->fd < 0)
-        return;
-    client->sys->remove_io_hnd(client->io);
-    close(client->fd);
-    client->fd = -1;
-}
-
-/* A socket to send with. One that is there stays, unless the interface went away in between or has
- * another address now. */
-static int open_socket(struct sim_client *client)
-{
-    int fd;
-    int error = connect_socket(client, &fd);
-
-    if (error != FWR_OK)
-        return error;
-    client->stale = false;
-    if (client->fd >= 0 && alike(client, fd)) {
-        close(fd);
-        return FWR_OK;
-    }
-    drop_socket(client);
-    client->fd = fd;
-    if (client->config->interface != NULL)
-        client->index = if_nametoindex(client->config->interface);
-    if (client->sys->add_io_hnd(client->sys, client->fd, readable, client, &client->io) != 0) {
-        close(client->fd);
-        client->fd = -1;
-        return FWR_E_MEMORY;
-    }
-    client->sys->io_set_enables(client->io, 1, 0, 0);
-    return FWR_OK;
-}
-
-/* ---- what the road calls ---- */
-
-static int transmit(void *ctx, const uint8_t *datagram, size_t length)
-{
-    struct sim_client *client = ctx;
-    int error = client->fd < 0 || client->stale ? open_socket(client) : FWR_OK;
-
-    if (error != FWR_OK || send(client->fd, datagram, length, MSG_NOSIGNAL) >= 0)
-        return error;
-    /* A datagram that the kernel refuses is one that was lost; but the refusal may be the news,
-     * from an earlier one, that nobody listens there, or that nothing leaves here any more. */
-    client->refused = errno == ECONNREFUSED;
-    return fwr_lan_error(errno) == FWR_E_INTERFACE ? FWR_E_INTERFACE : FWR_OK;
-}
-
-static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t length)
-{
-    struct sim_client *client = ctx;
-
-    client->events->reply(client->ctx, client->peer, command, reply, length);
-}
-
-static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
-{
-    struct sim_client *client = ctx;
-
-    client->stale |= error != FWR_OK;
-    client->events->state(client->ctx, client->peer, error, limits);
-}
-
-/* ---- time and life ---- */
-
-void sim_client_retry(struct sim_client *client)
-{
-    fwr_rmcp_road_retry(client->road);
-}
-
-uint64_t sim_client_next_timeout(const struct sim_client *client)
-{
-    return client->refused ? 0 : fwr_rmcp_road_next_timeout(client->road);
-}
-
-void sim_client_timeout(struct sim_client *client, uint64_t now)
-{
-    if (client->refused) {
-        client->refused = false;
-        fwr_rmcp_road_unreachable(client->road, now);
-    }
-    fwr_rmcp_road_timeout(client->road, now);
-}
-
-/* No reply is asked for that is longer than what the interface carries whole. */
-static void set_limits(struct sim_client *client, const struct sim_donor_config *config)
-{
-    const int family = strchr(config->host, ':') != NULL ? AF_INET6 : AF_INET;
-    struct fwr_lan_interface interface = {.medium = FWR_MEDIUM_LAN};
-    size_t most;
-
-    if (config->interface != NULL)
-        fwr_lan_interface_get(config->interface, &interface); /* what is wrong shows in use */
-    most = fwr_rmcp_max_reply(config->suite, fwr_lan_datagram(family, interface.mtu));
-    client->limits = (struct fwr_link_limits){
-        .max_request = FWR_MESSAGE_MAX,
-        .max_reply = config->max_reply < most ? config->max_reply : (uint16_t)most,
-        .window = config->window,
-        .medium = config->medium != FWR_MEDIUM_COUNT ? config->medium : interface.medium};
+    return config->device != NULL ? &sim_client_serial : &sim_client_rmcp;
 }
 
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,
                     const struct fwr_platform *platform)
 {
-    client->session = (struct fwr_rmcp_initiator_config){
-        .size = sizeof(client->session),
-        .platform = platform,
-        .user = config->user,
-        .user_length = (uint8_t)strlen(config->user),
-        .password = config->password,
-        .password_length = config->password_length,
-        .kg = config->kg_length > 0 ? config->kg : NULL,
-        .kg_length = config->kg_length,
-        .suite = config->suite,
-        .window = config->window,
-        .attempts = HANDSHAKE_TRIES,
-        .first_timeout = HANDSHAKE_WAIT_MS,
-    };
-    set_limits(client, config);
-    client->road_config = (struct fwr_rmcp_road_config){
-        .size = sizeof(client->road_config),
-        .session = &client->session,
-        .limits = &client->limits,
-        .iana = client->iana,
-        .command_base = client->command_base,
-        .ctx = client,
-        .transmit = transmit,
-        .reply = on_reply,
-        .state = on_state,
-    };
     client->config = config;
-    client->fd = -1;
-    client->storage = calloc(1, fwr_rmcp_road_storage());
-    if (client->storage == NULL)
-        return FWR_E_MEMORY;
-    return fwr_rmcp_road_init(&client->road, client->storage, fwr_rmcp_road_storage(),
-                              &client->road_config);
+    client->kind = kind_of(config);
+    return client->kind->init(client, platform);
 }
 
 void sim_client_end(struct sim_client *client)
 {
-    fwr_rmcp_road_end(client->road);
-    if (client->fd >= 0)
-        close(client->fd); /* the loop is not told: it has ended */
-    client->fd = -1;
-    client->road = NULL;
-    free(client->storage);
-    client->storage = NULL;
+    if (client->own != NULL)
+        client->kind->end(client);
+    free(client->own);
+    client->own = NULL;
+}
+
+void sim_client_retry(struct sim_client *client)
+{
+    client->kind->retry(client);
+}
+
+uint64_t sim_client_next_timeout(const struct sim_client *client)
+{
+    return client->kind->next_timeout(client);
+}
+
+void sim_client_timeout(struct sim_client *client, uint64_t now)
+{
+    client->kind->timeout(client, now);
 }
