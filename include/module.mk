@@ -15,7 +15,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/host-recorder.h \
 	include/fwrecover/host.h \
 	include/fwrecover/keyring.h \
-	include/fwrecover/lan.h \
+	include/fwrecover/lan.h include/fwrecover/lan-pinger.h \
 	include/fwrecover/link.h \
 	include/fwrecover/manifest.h \
 	include/fwrecover/oem.h \

@@ -272,7 +272,7 @@ static void timeout(struct tool_listener *listener, uint64_t now)
 
 /* ---- all of them ---- */
 
-static int listen_on(struct tool_listeners *listeners, const char *text,
+static int listen_on(struct tool_listeners *listeners, const char *text, const char *over,
                      const struct tool_sessions *sessions, const struct fwr_oem *oem)
 {
     char interface[FWR_LAN_NAME_MAX];
@@ -288,7 +288,7 @@ static int listen_on(struct tool_listeners *listeners, const char *text,
             break;
         }
         status = listener_open(&listeners->items[listeners->count], listeners->count, address,
-                               interface, &sessions->config, oem);
+                               over != NULL ? over : interface, &sessions->config, oem);
         if (status == TOOL_OK)
             listeners->count++;
     }
@@ -297,9 +297,11 @@ static int listen_on(struct tool_listeners *listeners, const char *text,
 }
 
 int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
-                        const struct tool_sessions *sessions, struct fwr_oem *oem)
+                        const struct tool_list *interfaces, const struct tool_sessions *sessions,
+                        struct fwr_oem *oem)
 {
     uint8_t suite = sessions->config.suite_sha256 ? FWR_RMCP_SUITE_SHA256 : FWR_RMCP_SUITE_SHA1;
+    const size_t over = interfaces != NULL ? interfaces->count : 0;
     int status = TOOL_OK;
 
     oem->size = sizeof(*oem);
@@ -308,10 +310,14 @@ int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list
     oem->window = FWR_RMCP_WINDOW_MAX;
     oem->max_request = (uint16_t)fwr_rmcp_max_request(suite, FWR_RMCP_DATAGRAM_IPV6);
     oem->max_reply = (uint16_t)fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6);
-    if (list->count == 0)
-        return listen_on(listeners, "*", sessions, oem);
-    for (size_t i = 0; i < list->count && status == TOOL_OK; i++)
-        status = listen_on(listeners, list->items[i], sessions, oem);
+    for (size_t i = 0; (i < list->count || i == 0) && status == TOOL_OK; i++) {
+        const char *text = list->count > 0 ? list->items[i] : "*";
+
+        if (over == 0)
+            status = listen_on(listeners, text, NULL, sessions, oem);
+        for (size_t k = 0; k < over && status == TOOL_OK; k++)
+            status = listen_on(listeners, text, interfaces->items[k], sessions, oem);
+    }
     return status;
 }
 

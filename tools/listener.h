@@ -49,12 +49,13 @@ struct tool_listeners {
     uint16_t count;
 };
 
-/* Binds the addresses (every one of this machine, if `list` is empty; ADDRESS%INTERFACE binds to
- * an interface, "%INTERFACE" to all of its addresses), and fills in what Get Capabilities says of
- * the road. Presence pings are answered also when they came by broadcast. `sessions` and `oem` must
- * outlive the listeners. Reports its failures. */
+/* Binds the addresses (every one of this machine, if `list` is empty), each on every interface of
+ * `interfaces` (NULL or empty: any, but for ADDRESS%INTERFACE), and fills in what Get Capabilities
+ * says of the road. Presence pings are answered also when they came by broadcast. `sessions` and
+ * `oem` must outlive the listeners. Reports its failures. */
 int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
-                        const struct tool_sessions *sessions, struct fwr_oem *oem);
+                        const struct tool_list *interfaces, const struct tool_sessions *sessions,
+                        struct fwr_oem *oem);
 void tool_listeners_close(struct tool_listeners *listeners);
 
 /* Says where, to a person (" ADDRESS ADDRESS") or as a JSON array for the caller to own. */

@@ -94,7 +94,7 @@ int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data,
 void tool_road_gather(struct tool_road *road);
 void tool_road_flush(struct tool_road *road);
 
-/* What to poll for, and what to do when poll says so. */
+/* What to poll for, and what to do when poll says so. A road that is closed has nothing to do. */
 struct pollfd tool_road_handle(const struct tool_road *road);
 void tool_road_ready(struct tool_road *road);
 

@@ -26,7 +26,7 @@
 
 struct server {
     /* the command line */
-    struct tool_list listen, serial, suites;
+    struct tool_list listen, interfaces, serial, suites;
     const char *user, *password_file, *kg_file, *trust_path;
     const char *password_argument, *serial_mode;
     struct tool_u32 serial_message, transfers, rate, session_limit, idle, iana;
@@ -138,7 +138,8 @@ static int open_sockets(struct server *server)
     sessions->config.sessions = (uint8_t)server->session_limit.value;
     sessions->config.idle_ms = server->idle.value * 1000;
     if (status == TOOL_OK)
-        status = tool_listeners_open(&server->listeners, &server->listen, sessions, &server->oem);
+        status = tool_listeners_open(&server->listeners, &server->listen, &server->interfaces,
+                                     sessions, &server->oem);
     return status;
 }
 
@@ -147,7 +148,7 @@ static int open_listeners(struct server *server)
 {
     int status = TOOL_OK;
 
-    if (server->serial.count == 0 || server->listen.count > 0)
+    if (server->serial.count == 0 || server->listen.count > 0 || server->interfaces.count > 0)
         status = open_sockets(server);
     if (status == TOOL_OK && server->serial.count > 0)
         status = tool_serial_listeners_open(&server->lines, &server->serial, server->serial_mode,
@@ -270,6 +271,8 @@ int tool_serve(int argc, char **argv)
         {"serial-message", 0, TOOL_U32, &server.serial_message, "BYTES",
          "longest message on the lines [40, as ipmitool takes]", FWR_SERIAL_MESSAGE_DEFAULT,
          FWR_SERIAL_MESSAGE_MAX},
+        {"interface", 'i', TOOL_LIST, &server.interfaces, "NAME",
+         "listen on this network interface only; may be repeated", 0, 0},
         {"trust", 't', TOOL_TEXT, &server.trust_path, "FILE", "the trust set (required)", 0, 0},
         {"user", 'U', TOOL_TEXT, &server.user, "NAME", "the user recipients log in as [fwrecover]",
          0, 0},
