@@ -472,7 +472,6 @@ static void wait_and_receive(struct recovery *recovery, bool busy)
         if (tool_road_next_timeout(&recovery->roads[i]) <= now)
             tool_road_timeout(&recovery->roads[i], now);
     }
-    tool_found_work(&recovery->found, is_looking(recovery));
     now = tool_now();
     if (fwr_recipient_next_timeout(recovery->recipient) <= now)
         fwr_recipient_timeout(recovery->recipient, now);
@@ -513,6 +512,7 @@ static void loop(struct recovery *recovery, struct fwr_status_page *page)
     for (;;) {
         bool busy = work(recovery);
 
+        tool_found_work(&recovery->found, is_looking(recovery));
         show_progress(recovery);
         fwr_recipient_status(recovery->recipient, page);
         if (ended(recovery, page))
