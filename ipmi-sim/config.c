@@ -81,6 +81,24 @@ static cfg_opt_t serial_options[] = {
     CFG_END(),
 };
 
+static cfg_opt_t interface_options[] = {
+    CFG_STR("medium", NULL, CFGF_NONE),
+    CFG_END(),
+};
+
+static cfg_opt_t discover_options[] = {
+    CFG_STR_LIST("interfaces", NULL, CFGF_NONE),
+    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
+    CFG_STR("user", NULL, CFGF_NONE),
+    CFG_STR("password_file", NULL, CFGF_NONE),
+    CFG_STR("kg_file", NULL, CFGF_NONE),
+    CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
+    CFG_INT("max_reply", 0, CFGF_NONE),
+    CFG_INT("interval_ms", 0, CFGF_NONE),
+    CFG_INT("max", 4, CFGF_NONE),
+    CFG_END(),
+};
+
 static cfg_opt_t image_options[] = {
     CFG_STR("image", NULL, CFGF_NONE),
     CFG_STR("envelope", NULL, CFGF_NONE),
@@ -139,6 +157,8 @@ static cfg_opt_t options[] = {
     CFG_SEC("preserve", preserve_options, CFGF_MULTI),
     CFG_SEC("donor", donor_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("serial", serial_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("interface", interface_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("discover", discover_options, CFGF_NODEFAULT),
     CFG_SEC("image", image_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("recovery", recovery_options, CFGF_NONE),
     CFG_SEC("policy", policy_options, CFGF_NONE),
@@ -167,6 +187,11 @@ static const struct number_rule {
     {"donor|window", 1, FWR_RMCP_WINDOW_MAX, false},
     {"donor|max_reply", FWR_LINK_MIN_REPLY, 1400, false},
     {"serial|message", FWR_SERIAL_MESSAGE_DEFAULT, FWR_SERIAL_MESSAGE_MAX, false},
+    {"discover|port", 1, UINT16_MAX, false},
+    {"discover|suite", FWR_RMCP_SUITE_SHA1, FWR_RMCP_SUITE_SHA256, false},
+    {"discover|max_reply", FWR_LINK_MIN_REPLY, 1400, false},
+    {"discover|interval_ms", 100, 60000, false},
+    {"discover|max", 1, FWR_DISCOVER_SLOTS_MAX, false},
     {"recovery|lanes", 1, FWR_LANES_MAX, false},
     {"recovery|batch", 1, 64, false},
     {"recovery|rounds", 1, UINT8_MAX, false},
@@ -435,6 +460,47 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
+static int check_title(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+
+    if (is_interface(cfg_title(section)))
+        return 0;
+    cfg_error(cfg, "interface %s: its name must be 1 to %d characters", cfg_title(section),
+              FWR_LAN_NAME_MAX - 1);
+    return -1;
+}
+
+static int check_discover(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+    unsigned count = cfg_size(section, "interfaces");
+    long suite = cfg_getint(section, "suite");
+
+    if (check_required(cfg, option, (const char *const[]){"user", "password_file", NULL}))
+        return -1;
+    if (suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256) {
+        cfg_error(cfg, "discover: suite = %ld: must be 3 or 17", suite);
+        return -1;
+    }
+    if (count == 0 || count > FWR_DISCOVER_INTERFACES_MAX) {
+        cfg_error(cfg, "discover: interfaces: must be 1 to %d", FWR_DISCOVER_INTERFACES_MAX);
+        return -1;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_interface(cfg_getnstr(section, "interfaces", i))) {
+            cfg_error(cfg, "discover: interfaces = \"%s\": must be 1 to %d characters",
+                      cfg_getnstr(section, "interfaces", i), FWR_LAN_NAME_MAX - 1);
+            return -1;
+        }
+    }
+    if (strlen(cfg_getstr(section, "user")) > FWR_RMCP_USER_MAX) {
+        cfg_error(cfg, "discover: user is longer than %d bytes", FWR_RMCP_USER_MAX);
+        return -1;
+    }
+    return 0;
+}
+
 static void set_checks(cfg_t *cfg)
 {
     for (size_t i = 0; i < sizeof(number_rules) / sizeof(number_rules[0]); i++)
@@ -447,6 +513,9 @@ static void set_checks(cfg_t *cfg)
     cfg_set_validate_func(cfg, "preserve", check_preserve);
     cfg_set_validate_func(cfg, "image", check_image);
     cfg_set_validate_func(cfg, "donor|medium", check_medium);
+    cfg_set_validate_func(cfg, "interface|medium", check_medium);
+    cfg_set_validate_func(cfg, "interface", check_title);
+    cfg_set_validate_func(cfg, "discover", check_discover);
     cfg_set_validate_func(cfg, "donor|baud", check_baud);
     cfg_set_validate_func(cfg, "donor|mode", check_mode);
     cfg_set_validate_func(cfg, "serial|baud", check_baud);
@@ -569,15 +638,61 @@ static bool take_session(struct sim_donor_config *donor, cfg_t *section, const c
     return good;
 }
 
-/* `otherwise` where nothing is said; FWR_MEDIUM_COUNT: then the interface tells. */
-static uint8_t medium_of(cfg_t *section, enum fwr_medium otherwise)
+/* What is said of an interface, or FWR_MEDIUM_COUNT. */
+static uint8_t interface_medium(cfg_t *cfg, const char *name)
+{
+    for (unsigned i = 0; name != NULL && i < cfg_size(cfg, "interface"); i++) {
+        cfg_t *section = cfg_getnsec(cfg, "interface", i);
+        const char *medium = cfg_getstr(section, "medium");
+
+        if (strcmp(cfg_title(section), name) == 0 && medium != NULL)
+            return (uint8_t)index_of(medium_names, medium);
+    }
+    return FWR_MEDIUM_COUNT;
+}
+
+/* What is said of the donor, or of its interface; FWR_MEDIUM_COUNT: the system tells. */
+static uint8_t donor_medium(cfg_t *cfg, cfg_t *section)
 {
     const char *medium = cfg_getstr(section, "medium");
 
-    return (uint8_t)(medium != NULL ? index_of(medium_names, medium) : (int)otherwise);
+    if (medium != NULL)
+        return (uint8_t)index_of(medium_names, medium);
+    if (cfg_getstr(section, "device") != NULL)
+        return FWR_MEDIUM_SERIAL;
+    return interface_medium(cfg, cfg_getstr(section, "interface"));
 }
 
-static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const char *file)
+static bool take_discover(struct sim_config *config, cfg_t *cfg, const char *file)
+{
+    struct sim_discover_config *discover = &config->discover;
+    cfg_t *section = cfg_getsec(cfg, "discover");
+
+    for (unsigned i = 0; i < cfg_size(section, "interfaces"); i++) {
+        struct fwr_discover_interface *one = &discover->interfaces[discover->interface_count++];
+        const char *name = cfg_getnstr(section, "interfaces", i);
+        enum fwr_medium medium;
+
+        memcpy(one->name, name, strlen(name));
+        one->medium = interface_medium(cfg, name);
+        if (one->medium == FWR_MEDIUM_COUNT) {
+            fwr_lan_medium(NULL, name, &medium);
+            one->medium = (uint8_t)medium;
+        }
+    }
+    discover->port = (uint16_t)cfg_getint(section, "port");
+    discover->interval_ms = (uint32_t)cfg_getint(section, "interval_ms");
+    discover->max = (uint8_t)cfg_getint(section, "max");
+    discover->login.name = copy_of("discover");
+    discover->login.host = copy_of("");
+    discover->login.user = copy_of(cfg_getstr(section, "user"));
+    discover->login.suite = (uint8_t)cfg_getint(section, "suite");
+    discover->login.window = FWR_RMCP_WINDOW_MAX;
+    discover->login.max_reply = max_reply_of(cfg_getint(section, "max_reply"), &discover->login);
+    return discover->login.name != NULL && take_session(&discover->login, section, file);
+}
+
+static bool take_donor(struct sim_donor_config *donor, cfg_t *cfg, cfg_t *section, const char *file)
 {
     bool line = cfg_getstr(section, "device") != NULL;
     long window = cfg_getint(section, "window");
@@ -591,7 +706,7 @@ static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const cha
     donor->user = copy_of(cfg_getstr(section, "user"));
     donor->port = (uint16_t)cfg_getint(section, "port");
     donor->suite = (uint8_t)cfg_getint(section, "suite");
-    donor->medium = medium_of(section, line ? FWR_MEDIUM_SERIAL : FWR_MEDIUM_COUNT);
+    donor->medium = donor_medium(cfg, section);
     donor->window = line ? 1 : FWR_RMCP_WINDOW_MAX;
     if (window > 0)
         donor->window = (uint8_t)window;
@@ -729,10 +844,11 @@ static bool take(struct sim_config *config, cfg_t *cfg, const char *file)
             return false;
     }
     for (unsigned i = 0; i < cfg_size(cfg, "donor"); i++) {
-        if (!take_donor(&config->donors[config->donor_count++], cfg_getnsec(cfg, "donor", i), file))
+        if (!take_donor(&config->donors[config->donor_count++], cfg, cfg_getnsec(cfg, "donor", i),
+                        file))
             return false;
     }
-    return true;
+    return cfg_size(cfg, "discover") == 0 || take_discover(config, cfg, file);
 }
 
 bool sim_config_read(struct sim_config *config, const char *path)
@@ -758,17 +874,22 @@ bool sim_config_read(struct sim_config *config, const char *path)
     return good;
 }
 
+static void free_donor(struct sim_donor_config *donor)
+{
+    OPENSSL_cleanse(donor->password, sizeof(donor->password));
+    OPENSSL_cleanse(donor->kg, sizeof(donor->kg));
+    free(donor->name);
+    free(donor->device);
+    free(donor->host);
+    free(donor->interface);
+    free(donor->user);
+}
+
 void sim_config_free(struct sim_config *config)
 {
-    for (unsigned i = 0; i < config->donor_count; i++) {
-        OPENSSL_cleanse(config->donors[i].password, sizeof(config->donors[i].password));
-        OPENSSL_cleanse(config->donors[i].kg, sizeof(config->donors[i].kg));
-        free(config->donors[i].name);
-        free(config->donors[i].device);
-        free(config->donors[i].host);
-        free(config->donors[i].interface);
-        free(config->donors[i].user);
-    }
+    for (unsigned i = 0; i < config->donor_count; i++)
+        free_donor(&config->donors[i]);
+    free_donor(&config->discover.login);
     for (unsigned i = 0; i < config->serial_count; i++) {
         free(config->serials[i].name);
         free(config->serials[i].device);
