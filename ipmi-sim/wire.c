@@ -209,10 +209,9 @@ static bool strikes(const struct wire *w, uint64_t moment, uint64_t about, uint3
     return chance > 0 && omen(w, moment, about) % WIRE_NOISE_UNIT < chance;
 }
 
-static uint8_t noisy(struct wire *w, struct wire_node *r, uint64_t about, uint8_t value)
+static uint8_t noisy(const struct wire *w, struct wire_node *r, uint64_t about, uint8_t value)
 {
     r->counts.flipped++;
-    w->stats.flipped++;
     return value ^ (uint8_t)(1u << omen(w, r->heard_from, about ^ 0x51) % 8);
 }
 

@@ -56,7 +56,6 @@ struct wire_stats {
     uint64_t characters; /* sent, by all */
     uint64_t collisions; /* characters that began while another was on the bus */
     uint64_t swallowed;  /* characters sent while the bus was held */
-    uint64_t flipped;    /* characters that noise made wrong, for all or for one */
     uint64_t spurious;   /* characters from nowhere */
     uint64_t gaps;       /* times the bus fell silent between two characters */
     uint64_t gap_us;     /* all of them together, */
