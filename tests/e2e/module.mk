@@ -51,4 +51,8 @@ check_scripts += tests/e2e/openipmi_adapter
 EXTRA_DIST += tests/e2e/openipmi.supp
 endif
 endif
+if EMULATORS
+check_scripts += tests/e2e/icmb_bus
+EXTRA_DIST += tests/e2e/bus.py
+endif
 .PHONY: kills threats

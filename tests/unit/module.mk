@@ -79,3 +79,5 @@ tests_unit_test_rmcp_crypto_faults_SOURCES = tests/unit/test_rmcp_crypto_faults.
 tests_unit_test_rmcp_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
 unit_tests += tests/unit/test_keyring
 EXTRA_DIST += tests/unit/given_trust.h
+unit_tests += tests/unit/test_wire
+tests_unit_test_wire_SOURCES = tests/unit/test_wire.c ipmi-sim/wire.c ipmi-sim/wire.h
