@@ -81,3 +81,6 @@ unit_tests += tests/unit/test_keyring
 EXTRA_DIST += tests/unit/given_trust.h
 unit_tests += tests/unit/test_wire
 tests_unit_test_wire_SOURCES = tests/unit/test_wire.c ipmi-sim/wire.c ipmi-sim/wire.h
+unit_tests += tests/unit/test_icmb_bridge
+icmb_bus = tests/unit/icmb_bus.h ipmi-sim/wire.c ipmi-sim/wire.h
+tests_unit_test_icmb_bridge_SOURCES = tests/unit/test_icmb_bridge.c $(icmb_bus)
