@@ -88,3 +88,5 @@ unit_tests += tests/unit/test_icmb_frame tests/unit/test_icmb_discovery
 tests_unit_test_icmb_discovery_SOURCES = tests/unit/test_icmb_discovery.c $(icmb_bus)
 unit_tests += tests/unit/test_icmb_road
 tests_unit_test_icmb_road_SOURCES = tests/unit/test_icmb_road.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_line
+tests_unit_test_icmb_line_SOURCES = tests/unit/test_icmb_line.c $(icmb_bus)
