@@ -86,3 +86,7 @@ icmb_bus = tests/unit/icmb_bus.h ipmi-sim/wire.c ipmi-sim/wire.h
 tests_unit_test_icmb_bridge_SOURCES = tests/unit/test_icmb_bridge.c $(icmb_bus)
 unit_tests += tests/unit/test_icmb_frame tests/unit/test_icmb_discovery
 tests_unit_test_icmb_discovery_SOURCES = tests/unit/test_icmb_discovery.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_road
+tests_unit_test_icmb_road_SOURCES = tests/unit/test_icmb_road.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_line
+tests_unit_test_icmb_line_SOURCES = tests/unit/test_icmb_line.c $(icmb_bus)

@@ -270,10 +270,12 @@ int fwr_icmb_bridge_answer(struct fwr_icmb_bridge *b, uint64_t now_us, uint32_t 
                            const uint8_t *reply, size_t length)
 {
     unsigned place = (ticket & ((1u << GENERATION_BIT) - 1)) - 1;
-    struct fwr_icmb_served *served = &b->served[place];
+    struct fwr_icmb_served *served;
 
-    if (place >= FWR_ICMB_SERVED_MAX || !served->used ||
-        served->generation != ticket >> GENERATION_BIT)
+    if (place >= FWR_ICMB_SERVED_MAX)
+        return FWR_E_NOT_FOUND;
+    served = &b->served[place];
+    if (!served->used || served->generation != ticket >> GENERATION_BIT)
         return FWR_E_NOT_FOUND;
     if (length < 1 || length > b->config.packet)
         return FWR_E_LENGTH;
@@ -417,9 +419,10 @@ static void on_sent(void *ctx, uint64_t now_us, uint32_t token, int error)
             b->collect.until = now_us + b->config.collect_ms * UINT64_C(1000);
         return;
     }
+    if (place >= FWR_ICMB_OUTSTANDING_MAX)
+        return;
     asked = &b->asked[place];
-    if (place >= FWR_ICMB_OUTSTANDING_MAX || asked->state != ICMB_ASK_QUEUED ||
-        asked->generation != token >> GENERATION_BIT)
+    if (asked->state != ICMB_ASK_QUEUED || asked->generation != token >> GENERATION_BIT)
         return;
     if (error != FWR_OK || asked->packet.destination == b->broadcast) {
         ask_done(asked, now_us, error, NULL, 0);

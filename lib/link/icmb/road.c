@@ -15,12 +15,12 @@
 
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   60000
-#define OPENING_MS     700  /* for the answer to Get Capabilities; */
-#define OPENING_TRIES  3    /* asked so often */
-#define FORGET_MS      4000 /* a donor with many recipients has a long queue; long packets too */
-#define SILENCE_MS     10000
-#define BLOCK_HEADER   8 /* of Block Data */
-#define CODE_BITS      8 /* of a token: the command; the rest is the cookie, and 1 above it */
+#define OPENING_MS     700   /* for the answer to Get Capabilities; */
+#define OPENING_TRIES  3     /* asked so often */
+#define FORGET_MS      4000  /* a donor with many recipients has a long queue; long packets too */
+#define SILENCE_MS     10000 /* with a request unanswered: the peer is gone */
+#define BLOCK_HEADER   8     /* of Block Data */
+#define CODE_BITS      8     /* of a token: the command; the rest is the cookie, and 1 above it */
 #define TOKEN_OPENING  1
 
 struct fwr_icmb_road {
@@ -28,10 +28,9 @@ struct fwr_icmb_road {
     struct fwr_link link;
     struct fwr_link_limits limits;
     enum { CLOSED, OPENING, OPEN } state;
-    uint64_t heard;    /* when something last came, or went while nothing was waited for */
+    uint64_t silent;   /* since when a request is unanswered; FWR_NEVER: none is */
     uint64_t retry_at; /* down until then; 0: not down */
     uint32_t pause;    /* ms, doubled with every failure */
-    uint8_t waiting;   /* requests on the road */
     uint8_t cookie;    /* of Get Capabilities */
 };
 
@@ -44,7 +43,7 @@ static void leave(struct fwr_icmb_road *road)
 {
     fwr_icmb_bridge_withdraw(road->config->bridge, road, 0);
     road->state = CLOSED;
-    road->waiting = 0;
+    road->silent = FWR_NEVER;
 }
 
 static void go_down(struct fwr_icmb_road *road, uint64_t now, int error)
@@ -128,7 +127,7 @@ static void opened(void *ctx, uint64_t now_us, uint32_t token, int error, const 
     agree(road, &peer);
     road->state = OPEN;
     road->pause = 0;
-    road->heard = now_us / 1000;
+    road->silent = FWR_NEVER;
     road->config->state(road->config->ctx, FWR_OK, &road->limits);
 }
 
@@ -166,14 +165,12 @@ static void take_reply(void *ctx, uint64_t now_us, uint32_t token, int error, co
     struct fwr_writer writer;
     uint64_t now = now_us / 1000;
 
-    if (road->waiting > 0)
-        road->waiting--;
     if (error != FWR_OK) {
         if (error == FWR_E_IO)
             go_down(road, now, FWR_E_IO);
         return; /* lost: whoever asked asks again */
     }
-    road->heard = now;
+    road->silent = FWR_NEVER;
     fwr_writer_init(&writer, bytes, sizeof(bytes));
     fwr_writer_u8(&writer, reply[0]);
     fwr_writer_u24(&writer, road->config->iana);
@@ -212,8 +209,8 @@ int fwr_icmb_road_send(struct fwr_icmb_road *road, uint64_t now, uint8_t command
     error = fwr_icmb_bridge_ask(bridge, now * 1000, &ask);
     if (error != FWR_OK)
         return error == FWR_E_STATE ? FWR_E_BUSY : error;
-    if (road->waiting++ == 0)
-        road->heard = now;
+    if (road->silent == FWR_NEVER)
+        road->silent = now;
     return FWR_OK;
 }
 
@@ -238,7 +235,7 @@ uint64_t fwr_icmb_road_next_timeout(const struct fwr_icmb_road *road)
 {
     if (road->retry_at != 0)
         return road->retry_at;
-    return road->state == OPEN && road->waiting > 0 ? road->heard + SILENCE_MS : FWR_NEVER;
+    return road->state == OPEN && road->silent != FWR_NEVER ? road->silent + SILENCE_MS : FWR_NEVER;
 }
 
 void fwr_icmb_road_retry(struct fwr_icmb_road *road)
@@ -253,7 +250,7 @@ void fwr_icmb_road_timeout(struct fwr_icmb_road *road, uint64_t now)
 {
     if (now >= road->retry_at)
         fwr_icmb_road_retry(road);
-    if (road->state == OPEN && road->waiting > 0 && now >= road->heard + SILENCE_MS)
+    if (road->state == OPEN && road->silent != FWR_NEVER && now >= road->silent + SILENCE_MS)
         go_down(road, now, FWR_E_TIMEOUT);
 }
 
@@ -277,6 +274,7 @@ int fwr_icmb_road_init(struct fwr_icmb_road **road, void *storage, size_t size,
         return FWR_E_NO_SPACE;
     memset(r, 0, sizeof(*r));
     r->config = config;
+    r->silent = FWR_NEVER;
     r->link = (struct fwr_link){
         .size = sizeof(r->link), .ctx = r, .limits = link_limits, .send = link_send};
     fwr_icmb_road_limits(config->bridge, &r->limits);
