@@ -13,6 +13,7 @@
 #define LOSSES_MAX         24      /* then the packet is given up */
 #define DEAF_MAX           3
 #define STUCK_US           2000000
+#define ASKER_US           5000000 /* then a node that asked has nothing to ask any more */
 #define LATE_ECHO_US       2000000
 #define REPLIES_MAX        24
 #define BROADCASTS_MAX     2
@@ -134,9 +135,53 @@ static uint64_t silent_from(const struct fwr_icmb_line *line)
     return line->heard_at + fwr_icmb_line_us(line, ICMB_ABANDON);
 }
 
+static bool asks(const struct fwr_icmb_line *line, const struct fwr_icmb_asker *a)
+{
+    return a->used && line->heard_at < a->heard + ASKER_US;
+}
+
+static void note_asker(struct fwr_icmb_line *line, const struct fwr_icmb_packet *p, uint64_t now_us)
+{
+    struct fwr_icmb_asker *place = &line->askers[0];
+
+    if (p->type != ICMB_TYPE_REQUEST || p->destination == ICMB_ALL_ONES ||
+        p->destination == ICMB_ALL_ZEROS)
+        return;
+    for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++) {
+        struct fwr_icmb_asker *a = &line->askers[i];
+
+        if (a->used && a->address == p->source) {
+            place = a;
+            break;
+        }
+        if (place->used && (!a->used || a->heard < place->heard))
+            place = a;
+    }
+    *place = (struct fwr_icmb_asker){.used = true, .address = p->source, .heard = now_us};
+    line->last_asker = p->source;
+}
+
+/* Slots to leave to those whose turn comes before this node's: upwards from who asked last. */
+static uint32_t turn(const struct fwr_icmb_line *line, uint16_t own)
+{
+    uint16_t mine = (uint16_t)(own - line->last_asker);
+    uint32_t before = 0;
+
+    for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++) {
+        const struct fwr_icmb_asker *a = &line->askers[i];
+        uint16_t theirs = (uint16_t)(a->address - line->last_asker);
+
+        before += asks(line, a) && theirs != 0 && a->address != own && (mine == 0 || theirs < mine);
+    }
+    return before;
+}
+
 static uint64_t send_at(const struct fwr_icmb_line *line, const struct fwr_icmb_queued *q)
 {
     uint32_t slots = (uint32_t)line->slots + q->slots;
+
+    if (q->rank == FWR_ICMB_RANK_REQUEST)
+        slots += turn(line, q->packet.source);
 
     return silent_from(line) +
            fwr_icmb_line_us(line, line->config.gap[q->rank] + slots * ICMB_SLOT);
@@ -295,6 +340,7 @@ static void win(struct fwr_icmb_line *line, uint64_t now_us)
     if (line->level > 0)
         line->level--;
     back_off(line);
+    note_asker(line, &line->queue[place].packet, now_us);
     finish(line, now_us, place, FWR_OK);
 }
 
@@ -320,6 +366,7 @@ static bool is_late_echo(struct fwr_icmb_line *line, const struct fwr_icmb_packe
 static void take_packet(struct fwr_icmb_line *line, uint64_t now_us)
 {
     line->busy_from = now_us;
+    note_asker(line, &line->packet, now_us);
     if (is_late_echo(line, &line->packet, now_us))
         line->statistics->echoes++;
     else

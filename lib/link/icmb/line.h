@@ -7,6 +7,9 @@
  * somebody's frame. It gives its characters away in small portions and compares each one with
  * what comes back: another character means that somebody else sends too. Then it stops at once
  * and tries again after the next gap and a random number of slots, out of more with each loss.
+ * Nodes that ask all the time take turns, in the order of their addresses: each hears all others,
+ * and leaves as many slots as there are nodes whose turn comes first. So nobody who lost once has
+ * to wait for a pair that never pauses, and a busy bus has hardly any collisions.
  */
 #ifndef FWR_ICMB_LINE_H
 #define FWR_ICMB_LINE_H
@@ -45,6 +48,13 @@ struct fwr_icmb_signature {
 };
 #define FWR_ICMB_SIGNATURES 4
 
+/* A node that asked others lately. */
+struct fwr_icmb_asker {
+    bool used;
+    uint16_t address;
+    uint64_t heard;
+};
+
 struct fwr_icmb_line_config {
     const struct fwr_platform *platform;
     void *ctx;
@@ -74,6 +84,8 @@ struct fwr_icmb_line {
     uint8_t queued; /* places used */
     struct fwr_icmb_queued queue[FWR_ICMB_QUEUE_MAX];
     struct fwr_icmb_signature signatures[FWR_ICMB_SIGNATURES];
+    struct fwr_icmb_asker askers[FWR_ICMB_NODES_MAX];
+    uint16_t last_asker; /* whose request was the last on the bus */
 
     int current; /* queue place being sent; -1: none */
     uint16_t frame_length, handed, echoed;
