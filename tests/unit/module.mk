@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 unit_tests += tests/unit/test_error
+unit_tests += tests/unit/test_tty
+unit_tests += tests/unit/test_serial_frame tests/unit/test_serial_responder \
+	tests/unit/test_serial_road
+EXTRA_DIST += tests/unit/serial_line.h
 unit_tests += tests/unit/test_cursor
 unit_tests += tests/unit/test_tree tests/unit/test_manifest tests/unit/test_trust \
 	tests/unit/test_envelope
@@ -79,3 +83,14 @@ tests_unit_test_rmcp_crypto_faults_SOURCES = tests/unit/test_rmcp_crypto_faults.
 tests_unit_test_rmcp_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
 unit_tests += tests/unit/test_keyring
 EXTRA_DIST += tests/unit/given_trust.h
+unit_tests += tests/unit/test_wire
+tests_unit_test_wire_SOURCES = tests/unit/test_wire.c ipmi-sim/wire.c ipmi-sim/wire.h
+unit_tests += tests/unit/test_icmb_bridge
+icmb_bus = tests/unit/icmb_bus.h ipmi-sim/wire.c ipmi-sim/wire.h
+tests_unit_test_icmb_bridge_SOURCES = tests/unit/test_icmb_bridge.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_frame tests/unit/test_icmb_discovery
+tests_unit_test_icmb_discovery_SOURCES = tests/unit/test_icmb_discovery.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_road
+tests_unit_test_icmb_road_SOURCES = tests/unit/test_icmb_road.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_line
+tests_unit_test_icmb_line_SOURCES = tests/unit/test_icmb_line.c $(icmb_bus)
