@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-fwr_file_sources += lib/link/tty.c
+fwr_file_sources += lib/link/rfcomm.c lib/link/tty.c

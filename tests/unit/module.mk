@@ -80,3 +80,6 @@ tests_unit_test_rmcp_crypto_faults_SOURCES = tests/unit/test_rmcp_crypto_faults.
 tests_unit_test_rmcp_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
 unit_tests += tests/unit/test_keyring
 EXTRA_DIST += tests/unit/given_trust.h
+unit_tests += tests/unit/test_rfcomm
+tests_unit_test_rfcomm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=socket,--wrap=bind,--wrap=listen \
+	-Wl,--wrap=accept,--wrap=connect,--wrap=getsockopt,--wrap=close
