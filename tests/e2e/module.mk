@@ -51,4 +51,7 @@ check_scripts += tests/e2e/openipmi_adapter
 EXTRA_DIST += tests/e2e/openipmi.supp
 endif
 endif
+# A virtual machine with a kernel that has Bluetooth.
+check_PROGRAMS += tests/e2e/bluetooth_node
+EXTRA_DIST += tests/e2e/bluetooth_guest
 .PHONY: kills threats
