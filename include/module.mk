@@ -26,6 +26,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/rmcp-road.h \
 	include/fwrecover/source-file.h \
 	include/fwrecover/source-flash.h \
+	include/fwrecover/serial.h \
 	include/fwrecover/sign.h \
 	include/fwrecover/source.h \
 	include/fwrecover/store-dir.h \

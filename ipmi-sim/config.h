@@ -16,12 +16,16 @@
 #include <fwrecover/policy.h>
 #include <fwrecover/rmcp.h>
 
-#define SIM_DONORS_MAX 32
-#define SIM_IMAGES_MAX (FWR_DONOR_IMAGES_MAX - 1) /* besides the board's own flash */
+#define SIM_DONORS_MAX  32
+#define SIM_SERIALS_MAX 8
+#define SIM_IMAGES_MAX  (FWR_DONOR_IMAGES_MAX - 1) /* besides the board's own flash */
 
 /* A road to a donor. Passwords are read when the configuration is. */
 struct sim_donor_config {
     char *name;
+    char *device; /* a serial line; NULL: RMCP+ to `host` */
+    uint32_t baud;
+    uint8_t mode; /* enum fwr_serial_mode */
     char *host;
     char *user;
     uint16_t port;
@@ -33,6 +37,16 @@ struct sim_donor_config {
     uint8_t kg_length; /* 0: the donor has no K_g */
     uint8_t password[FWR_RMCP_PASSWORD_MAX];
     uint8_t kg[FWR_RMCP_KG_MAX];
+};
+
+/* A serial line at which the BMC answers. */
+struct sim_serial_config {
+    char *name;
+    char *device;
+    uint32_t baud;
+    uint8_t mode;      /* enum fwr_serial_mode */
+    uint8_t privilege; /* enum fwr_privilege, of whoever holds the other end */
+    uint16_t message;  /* longest, see fwrecover/serial.h */
 };
 
 /* An image in files, given away as it is. */
@@ -82,6 +96,8 @@ struct sim_config {
 
     uint8_t donor_count;
     struct sim_donor_config donors[SIM_DONORS_MAX];
+    uint8_t serial_count;
+    struct sim_serial_config serials[SIM_SERIALS_MAX];
     uint8_t image_count;
     struct sim_image_config images[SIM_IMAGES_MAX];
 };

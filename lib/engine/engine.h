@@ -47,6 +47,7 @@ enum fwr_pending_state {
     FWR_PENDING_FREE,
     FWR_PENDING_QUEUED, /* to be sent at `due` */
     FWR_PENDING_SENT,   /* lost at `due` */
+    FWR_PENDING_WANTED, /* a slice whose fetch has no source just now: without a peer */
 };
 
 /* One request until it is answered. */
@@ -71,13 +72,17 @@ enum fwr_fetch_state {
     FWR_FETCH_DONE,
 };
 
-/* A byte range of an object on its way into a buffer. Its bytes come from one source at a
- * time, so that a lie has one author. */
+/* A byte range of an object on its way into a buffer. Its bytes come from one source at a time,
+ * so that a lie has one author; where a source was lost and another went on, nobody is blamed
+ * before all of it was fetched again from one. What was asked for and has not come stays in the
+ * table of requests, also while there is no source. */
 struct fwr_fetch {
     uint8_t state;
     uint8_t object; /* enum fwr_object */
     uint8_t source; /* peer, or FWR_NONE until one is assigned */
+    uint8_t author; /* of the last byte that came */
     uint8_t avoid;  /* the source that failed it last */
+    bool mixed;     /* the bytes have several authors */
     uint8_t tries;
     uint32_t offset; /* in the object */
     uint32_t length;
@@ -101,8 +106,9 @@ struct fwr_donor_peer {
     int answer;    /* to Request Image: FWR_PENDING, FWR_OK (offers), or why not */
     uint8_t asked; /* matches asked for */
     uint8_t transfer_state;
-    uint8_t window; /* the donor's */
-    uint8_t in_flight;
+    uint8_t window;    /* the donor's */
+    uint8_t in_flight; /* requests queued or sent */
+    uint8_t sent;
     uint8_t allowed;    /* congestion window */
     uint8_t acked;      /* replies since it last grew */
     uint8_t fetches;    /* assigned to it */

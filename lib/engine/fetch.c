@@ -41,8 +41,29 @@ static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetc
     return best;
 }
 
+static bool is_slice(const struct fwr_recipient *r, const struct fwr_pending *q,
+                     const struct fwr_fetch *f)
+{
+    return q->state != FWR_PENDING_FREE && q->purpose == FWR_PURPOSE_READ &&
+           q->index == (uint8_t)(f - r->fetches);
+}
+
+/* A console writes in order, without gaps: what has some is begun again. */
+static bool has_gaps(const struct fwr_recipient *r, const struct fwr_fetch *f)
+{
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++)
+        if (is_slice(r, &r->pending[i], f))
+            return true;
+    return false;
+}
+
 static void assign_to(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
 {
+    if (peer == fwr_push_peer(r) && has_gaps(r, f))
+        fwr_fetch_restart(r, f);
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++)
+        if (is_slice(r, &r->pending[i], f))
+            fwr_request_queue(r, &r->pending[i], peer, r->now);
     f->source = peer;
     if (r->peers[peer].fetches++ == 0) {
         r->peers[peer].rate_since = r->now;
@@ -58,23 +79,41 @@ void fwr_fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f)
         assign_to(r, f, peer);
 }
 
-/* Takes a fetch from its source; what came so far is forgotten. */
-void fwr_fetch_unassign(struct fwr_recipient *r, struct fwr_fetch *f)
+void fwr_fetch_release(struct fwr_recipient *r, struct fwr_fetch *f)
 {
-    uint8_t index = (uint8_t)(f - r->fetches);
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++)
+        if (is_slice(r, &r->pending[i], f))
+            fwr_request_want(r, &r->pending[i]);
+    if (f->source == FWR_NONE)
+        return;
+    r->peers[f->source].fetches--;
+    if (f->source == fwr_push_peer(r))
+        f->asked = f->have;
+    f->source = FWR_NONE;
+}
 
-    for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
-        struct fwr_pending *q = &r->pending[i];
-        if (q->state != FWR_PENDING_FREE && q->purpose == FWR_PURPOSE_READ && q->index == index)
-            fwr_request_free(r, q);
-    }
-    if (f->source != FWR_NONE)
-        r->peers[f->source].fetches--;
+void fwr_fetch_restart(struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    fwr_fetch_release(r, f);
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++)
+        if (is_slice(r, &r->pending[i], f))
+            fwr_request_free(r, &r->pending[i]);
     if (f->have > 0 && f->object == FWR_OBJECT_BLOCKS)
         r->status.blocks_refetched += (f->have + fwr_block_size(r) - 1) / fwr_block_size(r);
-    f->source = FWR_NONE;
     f->asked = 0;
     f->have = 0;
+    f->mixed = false;
+}
+
+void fwr_fetch_take(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, uint32_t at,
+                    const uint8_t *data, size_t length)
+{
+    memcpy(f->buffer + at, data, length);
+    f->mixed |= f->have > 0 && f->author != peer;
+    f->author = peer;
+    f->have += (uint32_t)length;
+    r->status.bytes_received += (uint32_t)length;
+    r->peers[peer].rate_bytes += (uint32_t)length;
 }
 
 uint8_t fwr_fetch_begin(struct fwr_recipient *r, uint8_t object, uint32_t offset, uint32_t length,
@@ -110,7 +149,7 @@ void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch)
         return;
     if (f->state == FWR_FETCH_DONE)
         f->have = 0;
-    fwr_fetch_unassign(r, f);
+    fwr_fetch_restart(r, f);
     f->state = FWR_FETCH_FREE;
 }
 
@@ -120,11 +159,24 @@ bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_
     uint8_t liar = f->source;
     struct fwr_donor_peer *p = &r->peers[liar];
 
+    if (f->mixed) {
+        fwr_recipient_log(r, FWR_LOG_NOTICE, "what several donors sent is wrong (%s at %#x): again",
+                          fwr_error_name(reason), (unsigned)at);
+        fwr_fetch_restart(r, f);
+        f->state = FWR_FETCH_OPEN;
+        if (++f->tries >= FETCH_TRIES_MAX)
+            return false;
+        if (usable(r, liar)) /* all of it from one: then a lie has an author */
+            assign_to(r, f, liar);
+        else
+            fwr_fetch_assign(r, f);
+        return true;
+    }
     fwr_recipient_log(r, FWR_LOG_NOTICE, "%s sent wrong bytes (%s at %#x)", fwr_peer_name(r, liar),
                       fwr_error_name(reason), (unsigned)at);
     if (p->penalty < PENALTY_MAX)
         p->penalty = (uint8_t)(p->penalty + 20);
-    fwr_fetch_unassign(r, f);
+    fwr_fetch_restart(r, f);
     f->state = FWR_FETCH_OPEN;
     f->avoid = liar;
     f->tries++;
@@ -138,6 +190,13 @@ bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_
     return true;
 }
 
+void fwr_fetch_assign_all(struct fwr_recipient *r)
+{
+    for (uint8_t i = 0; i < r->fetch_count; i++)
+        if (r->fetches[i].state == FWR_FETCH_OPEN && r->fetches[i].source == FWR_NONE)
+            fwr_fetch_assign(r, &r->fetches[i]);
+}
+
 /* The oldest fetch that may ask for another slice now. */
 struct fwr_fetch *fwr_fetch_next(struct fwr_recipient *r)
 {
@@ -145,11 +204,8 @@ struct fwr_fetch *fwr_fetch_next(struct fwr_recipient *r)
 
     for (uint8_t i = 0; i < r->fetch_count; i++) {
         struct fwr_fetch *f = &r->fetches[i];
-        if (f->state != FWR_FETCH_OPEN || f->asked >= f->length)
-            continue;
-        if (f->source == FWR_NONE)
-            fwr_fetch_assign(r, f);
-        if (f->source == FWR_NONE || f->source == fwr_push_peer(r))
+        if (f->state != FWR_FETCH_OPEN || f->asked >= f->length || f->source == FWR_NONE ||
+            f->source == fwr_push_peer(r))
             continue;
         const struct fwr_donor_peer *p = &r->peers[f->source];
         /* A manifest's length is known only from its beginning: one slice at a time. */
@@ -192,14 +248,14 @@ static bool others_usable(const struct fwr_recipient *r, uint8_t peer)
 void fwr_fetch_fail(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, int error)
 {
     if (f->object == FWR_OBJECT_MANIFEST) {
-        fwr_fetch_unassign(r, f);
+        fwr_fetch_restart(r, f);
         f->state = FWR_FETCH_DONE;
         f->error = error;
         return;
     }
     /* What one donor does not hold another may; it is none the worse for that. */
     if (error == FWR_E_NOT_HELD && others_usable(r, peer) && ++f->tries < FETCH_TRIES_MAX) {
-        fwr_fetch_unassign(r, f);
+        fwr_fetch_release(r, f);
         f->avoid = peer;
         fwr_fetch_assign(r, f);
         return;
@@ -249,10 +305,7 @@ uint8_t fwr_fetch_write(struct fwr_recipient *r, uint8_t object, uint32_t offset
         if (f->state != FWR_FETCH_OPEN || f->source != peer || f->object != object ||
             offset != f->offset + f->have || length > f->length - f->have)
             continue;
-        memcpy(f->buffer + f->have, data, length);
-        f->have += (uint32_t)length;
-        r->status.bytes_received += (uint32_t)length;
-        r->peers[peer].rate_bytes += (uint32_t)length;
+        fwr_fetch_take(r, f, peer, f->have, data, length);
         fwr_fetch_progress(r, f, peer);
         return FWR_WRITE_OK;
     }

@@ -20,10 +20,16 @@ void fwr_fetch_free(struct fwr_recipient *r, uint8_t fetch);
  * and fetches again, from another if there is one. Returns false when it was tried too often. */
 bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_t at);
 
-/* For transfer.c: gives a fetch to an open transfer, or takes it away; what came so far is
- * forgotten, so that a block's bytes have one author. */
+/* For transfer.c. Gives a fetch, or all that have no source, to an open transfer. Takes it away,
+ * and keeps what came: what was asked for besides will be asked of the next source. Takes it away
+ * and forgets what came. */
 void fwr_fetch_assign(struct fwr_recipient *r, struct fwr_fetch *f);
-void fwr_fetch_unassign(struct fwr_recipient *r, struct fwr_fetch *f);
+void fwr_fetch_assign_all(struct fwr_recipient *r);
+void fwr_fetch_release(struct fwr_recipient *r, struct fwr_fetch *f);
+void fwr_fetch_restart(struct fwr_recipient *r, struct fwr_fetch *f);
+/* Bytes came from `peer`, for offset `at` of the fetch. */
+void fwr_fetch_take(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, uint32_t at,
+                    const uint8_t *data, size_t length);
 /* The oldest fetch that may ask for another slice now, or NULL. */
 struct fwr_fetch *fwr_fetch_next(struct fwr_recipient *r);
 /* More bytes have come from `peer`; or it cannot bring them. */

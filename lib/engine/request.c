@@ -61,24 +61,60 @@ struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8
         if (q->state != FWR_PENDING_FREE)
             continue;
         memset(q, 0, sizeof(*q));
-        q->state = FWR_PENDING_QUEUED;
-        q->peer = peer;
         q->purpose = purpose;
-        q->due = r->now;
-        r->peers[peer].in_flight++;
+        fwr_request_queue(r, q, peer, r->now);
         return q;
     }
     return NULL;
 }
 
+/* Takes a request from the counts of its peer. */
+static void leave(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    if (q->state != FWR_PENDING_QUEUED && q->state != FWR_PENDING_SENT)
+        return;
+    r->peers[q->peer].in_flight--;
+    if (q->state != FWR_PENDING_SENT)
+        return;
+    r->peers[q->peer].sent--;
+    fwr_cookie_lost(&r->peers[q->peer].cookies, q->cookie, r->now); /* unless it was answered */
+}
+
+void fwr_request_queue(struct fwr_recipient *r, struct fwr_pending *q, uint8_t peer, uint64_t due)
+{
+    leave(r, q);
+    q->state = FWR_PENDING_QUEUED;
+    q->peer = peer;
+    q->due = due;
+    r->peers[peer].in_flight++;
+}
+
+void fwr_request_sent(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due)
+{
+    q->state = FWR_PENDING_SENT;
+    q->sent = r->now;
+    q->due = due;
+    r->peers[q->peer].sent++;
+}
+
+void fwr_request_want(struct fwr_recipient *r, struct fwr_pending *q)
+{
+    leave(r, q);
+    q->state = FWR_PENDING_WANTED;
+    q->peer = FWR_NONE;
+    q->due = FWR_NEVER;
+    q->tries = q->busy = 0;
+}
+
 void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q)
 {
-    if (q->state == FWR_PENDING_FREE)
-        return;
-    if (q->state == FWR_PENDING_SENT)
-        fwr_cookie_lost(&r->peers[q->peer].cookies, q->cookie, r->now);
+    leave(r, q);
     q->state = FWR_PENDING_FREE;
-    r->peers[q->peer].in_flight--;
+}
+
+bool fwr_request_room(const struct fwr_recipient *r, uint8_t peer)
+{
+    return r->peers[peer].sent < r->peers[peer].limits.window;
 }
 
 void fwr_request_forget(struct fwr_recipient *r, uint8_t peer)

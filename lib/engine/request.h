@@ -14,6 +14,13 @@
 struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose);
 void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q);
 
+/* The steps of a request's life; nothing else changes its state. It is (again) to be sent, by
+ * this peer, when `due`; it was sent and counts as lost when `due`; or its slice is wanted, but
+ * nobody is there to be asked. */
+void fwr_request_queue(struct fwr_recipient *r, struct fwr_pending *q, uint8_t peer, uint64_t due);
+void fwr_request_sent(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due);
+void fwr_request_want(struct fwr_recipient *r, struct fwr_pending *q);
+
 /* Forgets all that a peer was asked; that a transfer ended is still said. */
 void fwr_request_forget(struct fwr_recipient *r, uint8_t peer);
 
@@ -23,6 +30,9 @@ struct fwr_pending *fwr_request_find(struct fwr_recipient *r, uint8_t peer, uint
 
 /* How many requests a peer may have on their way: what road, donor and congestion allow. */
 uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor_peer *p);
+
+/* Whether the road takes another request now. */
+bool fwr_request_room(const struct fwr_recipient *r, uint8_t peer);
 
 /* How long an answer is waited for, ms; and one measured round trip to learn from. */
 uint32_t fwr_request_timeout(const struct fwr_donor_peer *p);

@@ -36,7 +36,7 @@ void fwr_transfer_reset(struct fwr_recipient *r)
         p->asked = 0;
         p->transfer_state = FWR_TRANSFER_NONE;
         p->transfer = 0;
-        p->in_flight = 0;
+        p->in_flight = p->sent = 0;
         p->fetches = 0;
         p->reopened = 0;
         p->acked = 0;
@@ -124,6 +124,25 @@ uint32_t fwr_transfer_rate(const struct fwr_recipient *r)
     return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
 }
 
+/* Takes the ranges from a peer. What a liar sent is not worth keeping. */
+static void hand_over(struct fwr_recipient *r, uint8_t peer, int reason)
+{
+    for (uint8_t i = 0; i < r->fetch_count; i++) {
+        struct fwr_fetch *f = &r->fetches[i];
+        if (f->state != FWR_FETCH_OPEN || f->source != peer)
+            continue;
+        if (f->object == FWR_OBJECT_MANIFEST) {
+            fwr_fetch_fail(r, f, peer, reason);
+            continue;
+        }
+        if (reason == FWR_E_DONOR_LIED)
+            fwr_fetch_restart(r, f);
+        else
+            fwr_fetch_release(r, f);
+        f->avoid = peer;
+    }
+}
+
 void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
 {
     struct fwr_donor_peer *p = &r->peers[peer];
@@ -133,20 +152,16 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
                           fwr_error_text(reason));
     if (reason == FWR_E_UNKNOWN_TRANSFER)
         p->transfer_state = FWR_TRANSFER_NONE; /* there is nothing left to end */
-    close_transfer(r, peer, (uint8_t)-reason);
     p->answer = reason;
-    for (uint8_t i = 0; i < r->fetch_count; i++) {
-        struct fwr_fetch *f = &r->fetches[i];
-        if (f->state != FWR_FETCH_OPEN || f->source != peer)
-            continue;
-        if (f->object == FWR_OBJECT_MANIFEST) {
-            fwr_fetch_fail(r, f, peer, reason);
-            continue;
-        }
-        fwr_fetch_unassign(r, f);
-        f->avoid = peer;
-        fwr_fetch_assign(r, f);
-    }
+    hand_over(r, peer, reason);
+    close_transfer(r, peer, (uint8_t)-reason);
+    fwr_fetch_assign_all(r);
+}
+
+void fwr_transfer_leave(struct fwr_recipient *r, uint8_t peer)
+{
+    hand_over(r, peer, FWR_OK);
+    close_transfer(r, peer, 0);
 }
 
 /* ---- sending ---- */
@@ -235,12 +250,10 @@ static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct 
     m->command = q->command;
     m->length = (uint8_t)length;
     q->cookie = cookie;
-    q->state = FWR_PENDING_SENT;
-    q->sent = r->now;
     /* Doubled every second time: on a road that loses a third of everything, losses in a row are
      * common, and doubling each time would take such a donor for a dead one. */
     uint64_t wait = (uint64_t)fwr_request_timeout(p) << (q->tries < 10 ? q->tries / 2 : 5);
-    q->due = r->now + min_u64(wait, FWR_TIMEOUT_MAX_MS);
+    fwr_request_sent(r, q, r->now + min_u64(wait, FWR_TIMEOUT_MAX_MS));
     return true;
 }
 
@@ -256,10 +269,12 @@ static uint32_t slice_max(const struct fwr_donor_peer *p, const struct fwr_fetch
 
 bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *message)
 {
+    fwr_fetch_assign_all(r);
     for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
         struct fwr_pending *q = &r->pending[i];
         if (q->state == FWR_PENDING_QUEUED && q->due <= r->now &&
-            r->peers[q->peer].reach == FWR_OK && send_pending(r, q, message))
+            r->peers[q->peer].reach == FWR_OK && fwr_request_room(r, q->peer) &&
+            send_pending(r, q, message))
             return true;
     }
     struct fwr_fetch *f = fwr_fetch_next(r);
@@ -286,8 +301,7 @@ void fwr_transfer_unsent(struct fwr_recipient *r, const struct fwr_outgoing *mes
 
     if (q) {
         fwr_cookie_answered(&r->peers[q->peer].cookies, q->cookie);
-        q->state = FWR_PENDING_QUEUED;
-        q->due = r->now + BUSY_FIRST_MS;
+        fwr_request_queue(r, q, q->peer, r->now + BUSY_FIRST_MS);
     }
     if (error != FWR_E_BUSY)
         r->peers[message->peer].reach = error;
@@ -309,8 +323,8 @@ static bool again_later(struct fwr_recipient *r, struct fwr_pending *q)
 {
     if (q->busy == BUSY_TRIES)
         return false;
-    q->state = FWR_PENDING_QUEUED;
-    q->due = r->now + ((uint32_t)BUSY_FIRST_MS << (q->busy < 6 ? q->busy : 6));
+    fwr_request_queue(r, q, q->peer,
+                      r->now + ((uint32_t)BUSY_FIRST_MS << (q->busy < 6 ? q->busy : 6)));
     q->busy++;
     return true;
 }
@@ -414,19 +428,15 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
     if (!error && reply.length == 0)
         error = FWR_E_NOT_HELD;
     if (error) {
-        fwr_request_free(r, q);
+        fwr_request_want(r, q);
         fwr_fetch_fail(r, f, peer, error);
         return;
     }
-    memcpy(f->buffer + q->offset, reply.data, reply.length);
-    f->have += (uint32_t)reply.length;
-    r->status.bytes_received += (uint32_t)reply.length;
-    r->peers[peer].rate_bytes += (uint32_t)reply.length;
+    fwr_fetch_take(r, f, peer, q->offset, reply.data, reply.length);
     if (reply.length < q->length && f->object != FWR_OBJECT_MANIFEST) {
         q->offset += (uint32_t)reply.length;
         q->length = (uint16_t)(q->length - reply.length);
-        q->state = FWR_PENDING_QUEUED;
-        q->due = r->now;
+        fwr_request_queue(r, q, peer, r->now);
         q->tries = q->busy = 0;
         return;
     }
@@ -498,7 +508,10 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
 {
     uint8_t peer = q->peer, purpose = q->purpose, index = q->index;
 
-    fwr_request_free(r, q);
+    if (purpose == FWR_PURPOSE_READ)
+        fwr_request_want(r, q);
+    else
+        fwr_request_free(r, q);
     if (purpose == FWR_PURPOSE_END)
         return;
     if (purpose == FWR_PURPOSE_CALL) {
@@ -535,9 +548,7 @@ static void lost(struct fwr_recipient *r, struct fwr_pending *q)
         give_up(r, q);
         return;
     }
-    fwr_cookie_lost(&p->cookies, q->cookie, r->now);
-    q->state = FWR_PENDING_QUEUED;
-    q->due = r->now;
+    fwr_request_queue(r, q, q->peer, r->now);
 }
 
 /* A donor below the minimum rate only wastes our time; a console may be a person who types, so

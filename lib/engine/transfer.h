@@ -26,6 +26,10 @@ void fwr_transfer_end_all(struct fwr_recipient *r, uint8_t result);
 /* Stops using a peer: its ranges go to others. `reason` is logged and kept as its answer. */
 void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason);
 
+/* Ends the transfer with a peer that did nothing wrong: a better road carries from now on. What it
+ * brought is kept. */
+void fwr_transfer_leave(struct fwr_recipient *r, uint8_t peer);
+
 /* How many transfers are open or about to be. */
 uint8_t fwr_transfer_count(const struct fwr_recipient *r);
 

@@ -51,6 +51,13 @@ static bool find_speed(uint32_t baud, speed_t *speed)
     return false;
 }
 
+bool fwr_tty_knows_baud(uint32_t baud)
+{
+    speed_t speed;
+
+    return find_speed(baud, &speed);
+}
+
 static int open_error(int error)
 {
     switch (error) {

@@ -143,6 +143,8 @@ static void refuses(void **state)
     (void)state;
     assert_true(fd >= 0);
     close(fd);
+    assert_true(fwr_tty_knows_baud(19200));
+    assert_false(fwr_tty_knows_baud(19201));
     assert_int_equal(fwr_tty_open(NULL, path, 9600, false), FWR_E_ARGUMENT);
     assert_int_equal(fwr_tty_open(&tty, NULL, 9600, false), FWR_E_ARGUMENT);
     assert_int_equal(fwr_tty_open(&tty, path, 9601, false), FWR_E_ARGUMENT);
@@ -151,6 +153,186 @@ static void refuses(void **state)
     assert_int_equal(fwr_tty_open(&tty, "/dev/null", 9600, false), FWR_E_UNSUPPORTED);
     assert_int_equal(tty.fd, -1);
     unlink(file);
+}
+
+/* ---- ports ---- */
+
+static struct {
+    unsigned opened, closed, closing;
+    int error;
+    uint8_t bytes[64];
+    size_t length;
+} heard;
+
+static void on_opened(void *ctx, uint64_t now)
+{
+    (void)ctx, (void)now;
+    heard.opened++;
+}
+
+static void on_closed(void *ctx, uint64_t now, int error)
+{
+    (void)ctx, (void)now;
+    heard.closed++;
+    heard.error = error;
+}
+
+static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t length)
+{
+    (void)ctx, (void)now;
+    assert_true(heard.length + length <= sizeof(heard.bytes));
+    memcpy(heard.bytes + heard.length, bytes, length);
+    heard.length += length;
+}
+
+static void on_closing(void *ctx)
+{
+    (void)ctx;
+    heard.closing++;
+}
+
+static struct fwr_tty_port port;
+static const struct fwr_tty_port_config port_config = {.size = sizeof(port_config),
+                                                       .path = path,
+                                                       .baud = 115200,
+                                                       .opened = on_opened,
+                                                       .closed = on_closed,
+                                                       .received = on_received,
+                                                       .closing = on_closing};
+
+static void await_port(short events)
+{
+    struct pollfd handle = {.fd = port.tty.fd, .events = events};
+
+    assert_int_equal(poll(&handle, 1, 10000), 1);
+}
+
+static int set_up_port(void **state)
+{
+    memset(&heard, 0, sizeof(heard));
+    fwr_tty_port_init(&port, &port_config);
+    return set_up(state);
+}
+
+static int tear_down_port(void **state)
+{
+    fwr_tty_port_end(&port);
+    fwr_tty_port_end(&port);
+    return tear_down(state);
+}
+
+static void a_port_carries_both_ways(void **state)
+{
+    uint8_t got[5] = {0};
+
+    (void)state;
+    assert_int_equal(fwr_tty_port_send(&port, got, 5), FWR_E_SESSION_CLOSED);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 0);
+    fwr_tty_port_timeout(&port, 0);
+    assert_int_equal(heard.opened, 1);
+    assert_true(fwr_tty_port_next_timeout(&port) == UINT64_MAX);
+    assert_int_equal(fwr_tty_port_send(&port, (const uint8_t *)"hello", 5), FWR_OK);
+    assert_int_equal(read(far, got, 5), 5);
+    assert_memory_equal(got, "hello", 5);
+    assert_int_equal(write(far, "world", 5), 5);
+    await_port(POLLIN);
+    fwr_tty_port_ready(&port, 1);
+    assert_int_equal(heard.length, 5);
+    assert_memory_equal(heard.bytes, "world", 5);
+}
+
+static void a_port_opens_what_comes_back(void **state)
+{
+    static const unsigned pauses[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000};
+    uint64_t now = 0;
+
+    (void)state;
+    fwr_tty_port_timeout(&port, now);
+    close(far);
+    await_port(POLLIN);
+    fwr_tty_port_ready(&port, now);
+    assert_int_equal(heard.closed, 1);
+    assert_int_equal(heard.closing, 1);
+    assert_int_equal(heard.error, FWR_E_IO);
+    for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+        assert_int_equal(fwr_tty_port_next_timeout(&port), now + pauses[i]);
+        now += pauses[i];
+        fwr_tty_port_timeout(&port, now - 1); /* too early */
+        fwr_tty_port_timeout(&port, now);
+    }
+    assert_int_equal(heard.closed, 1); /* said once */
+    assert_int_equal(heard.closing, 1);
+    assert_int_equal(set_up(NULL), 0);
+    now += 5000;
+    fwr_tty_port_timeout(&port, now);
+    assert_int_equal(heard.opened, 2);
+    /* Gone again at once: the pause is still long. After a while that was good: short. */
+    close(far);
+    await_port(POLLIN);
+    fwr_tty_port_ready(&port, now);
+    assert_int_equal(heard.closed, 2);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), now + 5000);
+    assert_int_equal(set_up(NULL), 0);
+    now += 5000;
+    fwr_tty_port_timeout(&port, now);
+    assert_int_equal(heard.opened, 3);
+    close(far);
+    far = -1;
+    await_port(POLLIN);
+    fwr_tty_port_ready(&port, now + 5000);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), now + 5100);
+}
+
+static void a_port_says_what_keeps_it_closed(void **state)
+{
+    (void)state;
+    assert_int_equal(fwr_tty_open(&tty, path, 9600, false), FWR_OK);
+    fwr_tty_port_timeout(&port, 0);
+    assert_int_equal(heard.closed, 1);
+    assert_int_equal(heard.error, FWR_E_BUSY);
+    fwr_tty_close(&tty);
+    fwr_tty_port_timeout(&port, 100);
+    assert_int_equal(heard.opened, 1);
+}
+
+static void a_port_keeps_what_does_not_fit(void **state)
+{
+    static uint8_t block[1000], got[1 << 16];
+    size_t sent = 0, have = 0;
+    int error;
+
+    (void)state;
+    fwr_tty_port_timeout(&port, 0);
+    while ((error = fwr_tty_port_send(&port, block, sizeof(block))) == FWR_OK) {
+        sent += sizeof(block);
+        memset(block, (int)(sent / sizeof(block)), sizeof(block));
+    }
+    assert_int_equal(error, FWR_E_BUSY);
+    assert_true(fwr_tty_port_waits(&port));
+    while (have < sent) {
+        ssize_t count = read(far, got + have, sizeof(got) - have);
+
+        assert_true(count > 0);
+        have += (size_t)count;
+        fwr_tty_port_ready(&port, 1);
+    }
+    assert_false(fwr_tty_port_waits(&port));
+    for (size_t i = 0; i < sent; i++)
+        assert_int_equal(got[i], (uint8_t)(i / sizeof(block)));
+}
+
+static void a_port_that_breaks_while_sending_says_so_later(void **state)
+{
+    (void)state;
+    fwr_tty_port_timeout(&port, 0);
+    close(far);
+    far = -1;
+    assert_int_equal(fwr_tty_port_send(&port, (const uint8_t *)"x", 1), FWR_OK);
+    assert_int_equal(heard.closed, 0);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 0);
+    assert_int_equal(fwr_tty_port_send(&port, (const uint8_t *)"x", 1), FWR_E_SESSION_CLOSED);
+    fwr_tty_port_timeout(&port, 1);
+    assert_int_equal(heard.closed, 1);
 }
 
 int main(void)
@@ -163,6 +345,12 @@ int main(void)
         TEST(takes_no_more_than_fits),
         TEST(is_plain_where_the_driver_knows_no_rs485),
         TEST(refuses),
+#define PORT(name) cmocka_unit_test_setup_teardown(name, set_up_port, tear_down_port)
+        PORT(a_port_carries_both_ways),
+        PORT(a_port_opens_what_comes_back),
+        PORT(a_port_says_what_keeps_it_closed),
+        PORT(a_port_keeps_what_does_not_fit),
+        PORT(a_port_that_breaks_while_sending_says_so_later),
     };
 
     return cmocka_run_group_tests_name("tty", tests, NULL, NULL);
