@@ -5,14 +5,16 @@
  * (Basic Mode). A host whose kernel has no Bluetooth, or whose adapter is down, gets an error
  * that says so, and its caller takes the next road.
  *
- * Reading and writing are the caller's, with recv(2) and send(2); what those report is given to
- * fwr_rfcomm_error.
+ * Reading and writing are the caller's: with a port (fwrecover/tty.h), which also calls again when
+ * a connection is lost, or with recv(2) and send(2), whose errors fwr_rfcomm_error explains.
  */
 #ifndef FWRECOVER_RFCOMM_H
 #define FWRECOVER_RFCOMM_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include <fwrecover/tty.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +64,11 @@ int fwr_rfcomm_connect(const struct fwr_rfcomm_address *local,
  * channel; FWR_E_ACCESS: it wants to be paired first; FWR_E_TIMEOUT, FWR_E_IO. The socket remains
  * the caller's to close. */
 int fwr_rfcomm_connected(int fd);
+
+/* For `dial` of a port (struct fwr_tty_port_config): calls the peer as fwr_rfcomm_connect does, and
+ * looks with fwr_rfcomm_connected how it went. Their errors; FWR_OK, FWR_PENDING. */
+int fwr_rfcomm_dial(struct fwr_tty *tty, const struct fwr_rfcomm_address *local,
+                    const struct fwr_rfcomm_address *peer);
 
 /* The library's error for an errno of a Bluetooth socket. */
 int fwr_rfcomm_error(int number);

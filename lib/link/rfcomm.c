@@ -245,3 +245,12 @@ int fwr_rfcomm_connected(int fd)
         return FWR_PENDING;
     return handle.revents & (POLLERR | POLLHUP | POLLNVAL) ? FWR_E_UNREACHABLE : FWR_OK;
 }
+
+int fwr_rfcomm_dial(struct fwr_tty *tty, const struct fwr_rfcomm_address *local,
+                    const struct fwr_rfcomm_address *peer)
+{
+    if (tty->fd >= 0)
+        return fwr_rfcomm_connected(tty->fd);
+    *tty = (struct fwr_tty){.fd = -1, .socket = true};
+    return fwr_rfcomm_connect(local, peer, &tty->fd);
+}

@@ -19,7 +19,9 @@
 #include <cmocka.h>
 
 #include <fwrecover/error.h>
+#include <fwrecover/platform.h>
 #include <fwrecover/rfcomm.h>
+#include <fwrecover/tty.h>
 
 /* ---- a kernel ---- */
 
@@ -27,6 +29,7 @@ static struct {
     bool real; /* ask the true one */
     int socket_error, bind_error, listen_error, accept_error, connect_error, option_error;
     int open; /* sockets that somebody still has */
+    int next; /* the descriptor to give out next, or 0 */
     int backlog;
     uint8_t bound[10], called[10];
     socklen_t length;
@@ -50,8 +53,9 @@ static int answer(int error)
 
 static int any_descriptor(void)
 {
-    int fd = open("/dev/null", O_RDWR);
+    int fd = kernel.next != 0 ? kernel.next : open("/dev/null", O_RDWR);
 
+    kernel.next = 0;
     assert_true(fd >= 0);
     kernel.open++;
     return fd;
@@ -237,6 +241,109 @@ static void calling(void **state)
     assert_int_equal(kernel.open, 0);
 }
 
+/* ---- a port that calls ---- */
+
+static struct {
+    int opened, closed, error;
+    size_t received;
+} seen;
+
+static int dial(void *ctx, struct fwr_tty *tty)
+{
+    (void)ctx;
+    return fwr_rfcomm_dial(tty, NULL, &peer);
+}
+
+static void on_opened(void *ctx, uint64_t now)
+{
+    (void)ctx;
+    (void)now;
+    seen.opened++;
+}
+
+static void on_closed(void *ctx, uint64_t now, int error)
+{
+    (void)ctx;
+    (void)now;
+    seen.closed++;
+    seen.error = error;
+}
+
+static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t length)
+{
+    (void)ctx;
+    (void)now;
+    (void)bytes;
+    seen.received += length;
+}
+
+static const struct fwr_tty_port_config port_config = {.size = sizeof(port_config),
+                                                       .opened = on_opened,
+                                                       .closed = on_closed,
+                                                       .received = on_received,
+                                                       .dial = dial};
+
+/* The descriptor that the next socket(2) gives is one end of a pair. */
+static int next_is_a_pair(void)
+{
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    kernel.next = ends[0];
+    return ends[1];
+}
+
+static void a_port_calls_again_and_again(void **state)
+{
+    struct fwr_tty_port port;
+    int far;
+
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    fwr_tty_port_init(&port, &port_config);
+    kernel.socket_error = EAFNOSUPPORT;
+    fwr_tty_port_timeout(&port, 0);
+    assert_int_equal(seen.error, FWR_E_NO_BLUETOOTH);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 100);
+    kernel.socket_error = 0;
+    kernel.connect_error = EHOSTUNREACH;
+    fwr_tty_port_timeout(&port, 100);
+    assert_int_equal(seen.closed, 1); /* told once */
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 300);
+    kernel.connect_error = EINPROGRESS;
+    fwr_tty_port_timeout(&port, 300); /* never answered */
+    assert_true(fwr_tty_port_waits(&port));
+    assert_int_equal(fwr_tty_port_send(&port, (const uint8_t *)"x", 1), FWR_E_SESSION_CLOSED);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 20300);
+    fwr_tty_port_timeout(&port, 20300);
+    assert_false(fwr_tty_port_waits(&port));
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 20700);
+    fwr_tty_port_timeout(&port, 20700);
+    kernel.option_error = EHOSTDOWN; /* answered, badly */
+    fwr_tty_port_ready(&port, 21000);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 21800);
+    kernel.option_error = 0;
+    far = next_is_a_pair();
+    fwr_tty_port_timeout(&port, 21800);
+    assert_int_equal(seen.opened, 0);
+    fwr_tty_port_ready(&port, 21900);
+    assert_int_equal(seen.opened, 1);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), FWR_NEVER);
+    assert_int_equal(write(far, "abc", 3), 3);
+    fwr_tty_port_ready(&port, 22000);
+    assert_int_equal(seen.received, 3);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), FWR_NEVER);
+    __real_close(far); /* lost while sending: no signal */
+    assert_int_equal(fwr_tty_port_send(&port, (const uint8_t *)"x", 1), FWR_OK);
+    fwr_tty_port_timeout(&port, 23000);
+    assert_int_equal(seen.closed, 2);
+    assert_int_equal(seen.error, FWR_E_IO);
+    assert_int_equal(fwr_tty_port_next_timeout(&port), 23100);
+    fwr_tty_port_end(&port);
+    assert_int_equal(kernel.open, 0);
+}
+
 static void a_call_that_is_under_way(void **state)
 {
     int ends[2];
@@ -344,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup(anything_else_is_refused, set_up),
         cmocka_unit_test_setup(listening_and_accepting, set_up),
         cmocka_unit_test_setup(calling, set_up),
+        cmocka_unit_test_setup(a_port_calls_again_and_again, set_up),
         cmocka_unit_test_setup(a_call_that_is_under_way, set_up),
         cmocka_unit_test_setup(errors_have_names_and_leave_nothing_open, set_up),
         cmocka_unit_test_setup(misuse, set_up),
