@@ -26,11 +26,13 @@ pkginclude_HEADERS += \
 	include/fwrecover/rmcp-road.h \
 	include/fwrecover/source-file.h \
 	include/fwrecover/source-flash.h \
+	include/fwrecover/serial.h \
 	include/fwrecover/sign.h \
 	include/fwrecover/source.h \
 	include/fwrecover/store-dir.h \
 	include/fwrecover/store-ram.h \
 	include/fwrecover/store.h \
 	include/fwrecover/tree.h \
-	include/fwrecover/trust.h
+	include/fwrecover/trust.h \
+	include/fwrecover/tty.h
 nodist_pkginclude_HEADERS += include/fwrecover/version.h

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Roads to donors: see client.h. Each has a connected UDP socket whose readiness lanserv's loop
- * reports; it is kept from session to session, since lanserv leaks a little for each it is told
- * of. Nothing here waits.
+ * Roads to donors: see client.h. One over RMCP+ has a connected UDP socket whose readiness
+ * lanserv's loop reports; it is kept from session to session, since lanserv leaks a little for each
+ * it is told of. Nothing here waits.
  */
 #include "ipmi-sim/client.h"
 
@@ -100,16 +100,25 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
 
 void sim_client_retry(struct sim_client *client)
 {
-    fwr_rmcp_road_retry(client->road);
+    if (client->icmb != NULL)
+        fwr_icmb_road_retry(client->icmb);
+    else
+        fwr_rmcp_road_retry(client->road);
 }
 
 uint64_t sim_client_next_timeout(const struct sim_client *client)
 {
+    if (client->icmb != NULL)
+        return fwr_icmb_road_next_timeout(client->icmb);
     return client->refused ? 0 : fwr_rmcp_road_next_timeout(client->road);
 }
 
 void sim_client_timeout(struct sim_client *client, uint64_t now)
 {
+    if (client->icmb != NULL) {
+        fwr_icmb_road_timeout(client->icmb, now);
+        return;
+    }
     if (client->refused) {
         client->refused = false;
         fwr_rmcp_road_unreachable(client->road, now);
@@ -117,9 +126,40 @@ void sim_client_timeout(struct sim_client *client, uint64_t now)
     fwr_rmcp_road_timeout(client->road, now);
 }
 
+const struct fwr_link *sim_client_link(const struct sim_client *client)
+{
+    return client->icmb != NULL ? fwr_icmb_road_link(client->icmb)
+                                : fwr_rmcp_road_link(client->road);
+}
+
+/* A donor on the same bus. */
+static int init_icmb(struct sim_client *client)
+{
+    client->icmb_config = (struct fwr_icmb_road_config){
+        .size = sizeof(client->icmb_config),
+        .bridge = client->bridge,
+        .address = client->config->icmb,
+        .command_base = client->command_base,
+        .iana = client->iana,
+        .ctx = client,
+        .reply = on_reply,
+        .state = on_state,
+    };
+    fwr_icmb_road_limits(client->bridge, &client->limits);
+    client->storage = calloc(1, fwr_icmb_road_storage());
+    if (client->storage == NULL)
+        return FWR_E_MEMORY;
+    return fwr_icmb_road_init(&client->icmb, client->storage, fwr_icmb_road_storage(),
+                              &client->icmb_config);
+}
+
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,
                     const struct fwr_platform *platform)
 {
+    client->config = config;
+    client->fd = -1;
+    if (config->icmb != 0)
+        return init_icmb(client);
     client->session = (struct fwr_rmcp_initiator_config){
         .size = sizeof(client->session),
         .platform = platform,
@@ -149,8 +189,6 @@ int sim_client_init(struct sim_client *client, const struct sim_donor_config *co
         .reply = on_reply,
         .state = on_state,
     };
-    client->config = config;
-    client->fd = -1;
     client->storage = calloc(1, fwr_rmcp_road_storage());
     if (client->storage == NULL)
         return FWR_E_MEMORY;
@@ -160,11 +198,13 @@ int sim_client_init(struct sim_client *client, const struct sim_donor_config *co
 
 void sim_client_end(struct sim_client *client)
 {
+    fwr_icmb_road_end(client->icmb);
     fwr_rmcp_road_end(client->road);
     if (client->fd >= 0)
         close(client->fd);
     client->fd = -1;
     client->road = NULL;
+    client->icmb = NULL;
     free(client->storage);
     client->storage = NULL;
 }

@@ -11,6 +11,7 @@
 
 #include <OpenIPMI/lanserv.h>
 
+#include <fwrecover/icmb-road.h>
 #include <fwrecover/link.h>
 #include <fwrecover/rmcp-road.h>
 
@@ -29,7 +30,7 @@ struct sim_client_events {
 };
 
 /* One road. The caller's memory, zeroed; its fields are the client's own but those that are
- * set before init: events, ctx, peer, iana, command_base, sys and now. */
+ * set before init: events, ctx, peer, iana, command_base, sys, bridge and now. */
 struct sim_client {
     const struct sim_donor_config *config;
     const struct sim_client_events *events;
@@ -40,6 +41,8 @@ struct sim_client {
     sys_data_t *sys;
     uint64_t (*now)(void *ctx);
 
+    struct fwr_icmb_bridge *bridge; /* NULL: the BMC is on no bus */
+
     int fd;       /* -1: no socket yet */
     bool refused; /* the kernel says that nobody listens */
     ipmi_io_t *io;
@@ -47,8 +50,13 @@ struct sim_client {
     struct fwr_rmcp_initiator_config session;
     struct fwr_rmcp_road_config road_config;
     struct fwr_rmcp_road *road;
+    struct fwr_icmb_road_config icmb_config;
+    struct fwr_icmb_road *icmb; /* instead of `road`, where the donor is on the bus */
     void *storage;
 };
+
+/* For fwr_oem_pump. */
+const struct fwr_link *sim_client_link(const struct sim_client *client);
 
 /* Makes a road that is closed. FWR_OK, FWR_E_MEMORY, or an error of the initiator. */
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,

@@ -10,6 +10,7 @@ endif
 endif
 fwrecover_sim_la_SOURCES = ipmi-sim/module.c ipmi-sim/module.h ipmi-sim/bmc.c ipmi-sim/bmc.h \
 	ipmi-sim/work.c ipmi-sim/client.c ipmi-sim/client.h ipmi-sim/host.c ipmi-sim/host.h \
+	ipmi-sim/icmb.c ipmi-sim/icmb.h \
 	ipmi-sim/config.c ipmi-sim/config.h oem-cmds/lanserv.c oem-cmds/lanserv.h \
 	tools/number.c tools/number.h
 fwrecover_sim_la_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS) $(CONFUSE_CFLAGS)

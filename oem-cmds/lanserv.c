@@ -6,9 +6,11 @@
 #include "oem-cmds/lanserv.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <OpenIPMI/ipmi_auth.h>
+#include <OpenIPMI/extcmd.h>
 #include <OpenIPMI/ipmi_err.h>
 #include <OpenIPMI/ipmi_mc.h>
 #include <OpenIPMI/mcserv.h>
@@ -19,6 +21,10 @@
 
 #define SYSTEM_CHANNEL 15
 #define IPMB_CHANNEL   0
+
+#define NETFN_APP        0x06
+#define NETFN_MAX        0x3e
+#define CMD_SEND_MESSAGE 0x34
 
 /* The numbers of IPMI 2.0 tables 13-17 to 13-19 that make cipher suite 3. */
 #define RAKP_HMAC_SHA1 1
@@ -34,6 +40,31 @@ static bool is_our_iana(const struct fwr_oem *oem, const msg_t *message)
     return message->netfn == FWR_NETFN_OEM_REQUEST && message->len >= FWR_IANA_SIZE &&
            ((uint32_t)message->data[0] | (uint32_t)message->data[1] << 8 |
             (uint32_t)message->data[2] << 16) == oem->iana;
+}
+
+/* ---- messages of our own ---- */
+
+/* lanserv hands the message back and forth by its address, so what belongs to it lies around it. */
+struct injected {
+    msg_t message; /* first: the block is the message's to lanserv, which frees it */
+    struct fwr_caller caller;
+    void (*reply)(void *ctx, uint32_t token, const uint8_t *reply, size_t length);
+    void *ctx;
+    uint32_t token;
+    uint8_t data[];
+};
+
+static const struct injected *injected_of(const struct fwr_lanserv *adapter,
+                                          const channel_t *channel, const msg_t *message)
+{
+    return channel == &adapter->own ? (const struct injected *)(const void *)message : NULL;
+}
+
+static void return_injected(channel_t *channel, msg_t *message, rsp_msg_t *reply)
+{
+    const struct injected *injected = injected_of(attached, channel, message);
+
+    injected->reply(injected->ctx, injected->token, reply->data, reply->data_len);
 }
 
 /* ---- who asks ---- */
@@ -69,8 +100,12 @@ struct fwr_caller fwr_lanserv_caller(const struct fwr_lanserv *adapter, const ch
         .security = FWR_SECURITY_NONE,
         .max_reply = FWR_LANSERV_REPLY_STOCK,
     };
-    const session_t *session = session_of(channel, message);
+    const struct injected *injected = injected_of(adapter, channel, message);
+    const session_t *session;
 
+    if (injected != NULL)
+        return injected->caller;
+    session = session_of(channel, message);
     if (channel->channel_num == SYSTEM_CHANNEL) {
         caller.privilege = FWR_PRIVILEGE_ADMIN;
         caller.security = FWR_SECURITY_LOCAL;
@@ -151,6 +186,22 @@ static void serve(struct fwr_lanserv *adapter, channel_t *channel, msg_t *messag
     adapter->served(adapter->ctx);
 }
 
+bool fwr_lanserv_waits(const struct fwr_lanserv *adapter, channel_t *channel, const msg_t *message)
+{
+    return channel->channel_num == SYSTEM_CHANNEL || channel == &adapter->own ||
+           session_of(channel, message) != NULL;
+}
+
+void fwr_lanserv_answer(const struct fwr_lanserv *adapter, channel_t *channel, msg_t *message,
+                        uint8_t *reply, size_t length)
+{
+    /* Without its session an answer would go out in the clear. */
+    if (fwr_lanserv_waits(adapter, channel, message))
+        ipmi_handle_smi_rsp(channel, message, reply, (int)length);
+    else
+        channel->free(channel, message);
+}
+
 void fwr_lanserv_again(struct fwr_lanserv *adapter)
 {
     for (unsigned i = 0; i < FWR_LANSERV_DEFERRED; i++) {
@@ -160,9 +211,7 @@ void fwr_lanserv_again(struct fwr_lanserv *adapter)
 
         if (message == NULL)
             continue;
-        /* Without its session an answer would go out in the clear. */
-        if (slot->channel->channel_num != SYSTEM_CHANNEL &&
-            session_of(slot->channel, message) == NULL) {
+        if (!fwr_lanserv_waits(adapter, slot->channel, message)) {
             slot->message = NULL;
             slot->channel->free(slot->channel, message);
             continue;
@@ -216,6 +265,76 @@ static int adapter_send(channel_t *channel, msg_t *message)
     if (to_bmc && adapter->other != NULL && adapter->other(adapter->ctx, channel, message))
         return 0;
     return adapter->stock_send(channel, message);
+}
+
+/* lanserv asks its table of privileges where a LAN session's messages come in. */
+static bool is_permitted(const struct injected *injected)
+{
+    return ipmi_cmd_permitted(injected->caller.privilege, injected->message.netfn,
+                              injected->message.cmd) == IPMI_PRIV_PERMITTED;
+}
+
+/* Its replies would need a queue that this channel does not have. */
+static bool is_send_message(const msg_t *message)
+{
+    return message->netfn == NETFN_APP && message->cmd == CMD_SEND_MESSAGE;
+}
+
+static void route_injected(struct fwr_lanserv *adapter, channel_t *channel,
+                           struct injected *injected)
+{
+    msg_t *message = &injected->message;
+    bool to_bmc = channel->mc == adapter->sys->ipmb_addrs[adapter->sys->bmc_ipmb];
+    uint8_t refused = IPMI_INSUFFICIENT_PRIVILEGE_CC;
+
+    if (to_bmc && is_our_iana(adapter->oem, message)) {
+        serve(adapter, channel, message);
+        return;
+    }
+    if (is_send_message(message))
+        refused = IPMI_INVALID_CMD_CC;
+    else if (is_permitted(injected)) {
+        if (to_bmc && adapter->other != NULL && adapter->other(adapter->ctx, channel, message))
+            return;
+        if (adapter->stock_send(channel, message) == 0)
+            return;
+        refused = IPMI_UNKNOWN_ERR_CC;
+    }
+    ipmi_handle_smi_rsp(channel, message, &refused, sizeof(refused));
+}
+
+int fwr_lanserv_inject(struct fwr_lanserv *adapter, const struct fwr_lanserv_message *message)
+{
+    channel_t *channel = &adapter->own;
+    struct injected *injected;
+
+    if (message->reply == NULL || message->netfn > NETFN_MAX || (message->netfn & 1) != 0)
+        return FWR_E_ARGUMENT;
+    if (message->length > IPMI_SIM_MAX_MSG_LENGTH)
+        return FWR_E_LENGTH;
+    if (adapter->sys->ipmb_addrs[message->target] == NULL)
+        return FWR_E_NOT_FOUND;
+    channel->mc = adapter->sys->ipmb_addrs[message->target];
+    injected = channel->alloc(channel, (int)(sizeof(*injected) + message->length));
+    if (injected == NULL)
+        return FWR_E_MEMORY;
+    memset(injected, 0, sizeof(*injected));
+    injected->caller = message->caller;
+    injected->reply = message->reply;
+    injected->ctx = message->ctx;
+    injected->token = message->token;
+    injected->message.orig_channel = channel;
+    injected->message.channel = IPMB_CHANNEL; /* one that every controller has */
+    injected->message.netfn = message->netfn;
+    injected->message.rs_addr = message->target;
+    injected->message.rs_lun = message->lun;
+    injected->message.cmd = message->command;
+    injected->message.data = injected->data;
+    injected->message.len = (unsigned int)message->length;
+    if (message->length > 0)
+        memcpy(injected->data, message->data, message->length);
+    route_injected(adapter, channel, injected);
+    return FWR_OK;
 }
 
 /* Bridged over IPMB: lanserv has taken the IANA number off and puts it back on. */
@@ -272,6 +391,15 @@ int fwr_lanserv_attach(struct fwr_lanserv *adapter, sys_data_t *sys)
         return error == ENOMEM ? FWR_E_MEMORY : FWR_E_BUSY;
     adapter->sys = sys;
     adapter->stock_send = sys->csmi_send;
+    adapter->own = (channel_t){
+        .medium_type = IPMI_CHANNEL_MEDIUM_RS232,
+        .channel_num = FWR_LANSERV_LINKS,
+        .log = sys->clog,
+        .alloc = sys->calloc,
+        .free = sys->cfree,
+        .return_rsp = return_injected,
+        .oem = {.user_data = sys->info},
+    };
     attached = adapter;
     sys->csmi_send = adapter_send;
     return FWR_OK;

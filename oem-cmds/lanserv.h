@@ -39,7 +39,27 @@ struct fwr_lanserv_deferred {
     uint64_t until; /* then it is answered, with "busy" if need be */
 };
 
+/* Numbers of roads (struct fwr_caller) from here on are not lanserv's channels. */
+#define FWR_LANSERV_LINKS IPMI_MAX_CHANNELS
+
 struct fwr_lanserv;
+
+/* One message that came over a road lanserv knows nothing of: a serial line, a bridge. */
+struct fwr_lanserv_message {
+    struct fwr_caller caller; /* who asks; `link` from FWR_LANSERV_LINKS on */
+    uint8_t target;           /* IPMB address of the controller asked; the BMC is 20h */
+    uint8_t netfn;            /* a request's: even, at most 3Eh */
+    uint8_t lun;
+    uint8_t command;
+    const uint8_t *data; /* copied */
+    size_t length;       /* at most IPMI_SIM_MAX_MSG_LENGTH */
+
+    /* The reply, from the completion code on: exactly once, during fwr_lanserv_inject or later
+     * from the simulator's loop, for which `ctx` must live. It must not inject. */
+    void (*reply)(void *ctx, uint32_t token, const uint8_t *reply, size_t length);
+    void *ctx;
+    uint32_t token; /* the asker's own number for this request */
+};
 
 /* A channel of the BMC; sessions are told apart by channel and session id. */
 struct fwr_lanserv_road {
@@ -64,6 +84,7 @@ struct fwr_lanserv {
     /* The adapter's own. */
     sys_data_t *sys;
     int (*stock_send)(channel_t *channel, msg_t *message);
+    channel_t own; /* what injected messages come from */
     struct fwr_lanserv_road roads[IPMI_MAX_CHANNELS];
     struct fwr_lanserv_deferred deferred[FWR_LANSERV_DEFERRED];
     uint8_t reply[FWR_OEM_HEADER + FWR_LANSERV_REPLY_RMCPP];
@@ -86,8 +107,22 @@ void fwr_lanserv_permit(struct fwr_lanserv *adapter);
 struct fwr_caller fwr_lanserv_caller(const struct fwr_lanserv *adapter, const channel_t *channel,
                                      const msg_t *message);
 
+/* Hands a message to the BMC's own handlers: ours by the dispatcher, with all the room that
+ * caller.max_reply gives; `other`; lanserv's for the rest, if its table of privileges lets this
+ * caller ask that (D4h otherwise). FWR_OK: `reply` has been or will be called; FWR_E_ARGUMENT:
+ * no request; FWR_E_LENGTH; FWR_E_NOT_FOUND: no controller at that address; FWR_E_MEMORY. */
+int fwr_lanserv_inject(struct fwr_lanserv *adapter, const struct fwr_lanserv_message *message);
+
 /* After the engines did some work: answers what was kept back, as far as that is possible now. */
 void fwr_lanserv_again(struct fwr_lanserv *adapter);
+
+/* Whether the asker of a message could still be answered: his session has not ended. */
+bool fwr_lanserv_waits(const struct fwr_lanserv *adapter, channel_t *channel, const msg_t *message);
+
+/* The late answer to a message that `other` has taken, from the completion code on; dropped when
+ * nobody waits for it any more. */
+void fwr_lanserv_answer(const struct fwr_lanserv *adapter, channel_t *channel, msg_t *message,
+                        uint8_t *reply, size_t length);
 
 /* When fwr_lanserv_again has to be called at the latest; FWR_NEVER when nothing waits. */
 uint64_t fwr_lanserv_next_timeout(const struct fwr_lanserv *adapter);

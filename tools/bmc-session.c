@@ -57,7 +57,7 @@ static void on_state(void *ctx, struct tool_road *road, int error)
 int tool_bmc_open(struct tool_bmc *bmc, enum fwr_privilege privilege)
 {
     static const struct tool_road_events events = {on_reply, on_state};
-    int status;
+    int status = TOOL_OK;
 
     if (bmc->host == NULL)
         return tool_usage("--host HOST[:PORT] is needed");
@@ -70,7 +70,9 @@ int tool_bmc_open(struct tool_bmc *bmc, enum fwr_privilege privilege)
     bmc->login.suite = (uint8_t)bmc->suite.value;
     bmc->login.iana = bmc->iana.value;
     bmc->login.privilege = privilege;
-    status = tool_secret_password(bmc->password_file, bmc->password_argument, &bmc->login.password);
+    if (tool_road_has_sessions(bmc->host))
+        status =
+            tool_secret_password(bmc->password_file, bmc->password_argument, &bmc->login.password);
     if (status == TOOL_OK && bmc->kg_file != NULL)
         status = tool_secret_read(bmc->kg_file, &bmc->login.kg);
     tool_platform_init(&bmc->platform, bmc->verbose);
@@ -94,12 +96,12 @@ void tool_bmc_close(struct tool_bmc *bmc)
 static void run_until(struct tool_bmc *bmc, uint64_t deadline)
 {
     while (!tool_stopped() && tool_now() < deadline) {
-        struct pollfd handle = {.fd = bmc->road.fd, .events = POLLIN};
+        struct pollfd handle = tool_road_handle(&bmc->road);
         uint64_t next = tool_road_next_timeout(&bmc->road);
 
         tool_poll(&handle, 1, next < deadline ? next : deadline);
         if (handle.revents != 0)
-            tool_road_readable(&bmc->road);
+            tool_road_ready(&bmc->road);
         if (tool_road_next_timeout(&bmc->road) <= tool_now())
             tool_road_timeout(&bmc->road, tool_now());
         if (!bmc->waiting)

@@ -46,7 +46,10 @@ struct tool_bmc {
 
 /* The options every one of these commands has, for the head of its table. */
 #define TOOL_BMC_OPTIONS(bmc)                                                                       \
-    {"host", 'H', TOOL_TEXT, &(bmc)->host, "HOST[:PORT]", "the BMC (required)", 0, 0},              \
+    {"host",    'H',                                                                                \
+     TOOL_TEXT, &(bmc)->host,                                                                       \
+     "ADDRESS", "the BMC: HOST[:PORT], serial:DEVICE[:BAUD] (required)",                            \
+     0,         0},                                                                                 \
         {"user", 'U', TOOL_TEXT, &(bmc)->user, "NAME", "the user there [fwrecover]", 0, 0},         \
         {"password-file",                                                                           \
          'f',                                                                                       \

@@ -3,10 +3,13 @@
  * The list of donors, and the reader of its configuration file:
  *
  *     donor rack7 {
- *         host = "10.0.0.7:623"
+ *         address = "10.0.0.7:623"
  *         user = "fwrecover"
  *         password_file = "rack7.password"
  *         suite = 17
+ *     }
+ *     donor cellar {
+ *         address = "serial:/dev/ttyUSB0:115200"
  *     }
  */
 #include "tools/donors.h"
@@ -83,9 +86,12 @@ static int take_donor(struct tool_donors *donors, const char *path, cfg_t *secti
     long suite = cfg_getint(section, "suite");
     int status = TOOL_OK;
 
-    login.target = cfg_getstr(section, "host");
+    login.target = cfg_getstr(section, "address");
     if (login.target == NULL)
-        return tool_usage("%s:%d: donor %s has no host", path, section->line, cfg_title(section));
+        login.target = cfg_getstr(section, "host"); /* its name in the first version */
+    if (login.target == NULL)
+        return tool_usage("%s:%d: donor %s has no address", path, section->line,
+                          cfg_title(section));
     if (suite != 0 && suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256)
         return tool_usage("%s:%d: donor %s: suite %ld is not 3 or 17", path, section->line,
                           cfg_title(section), suite);
@@ -97,7 +103,7 @@ static int take_donor(struct tool_donors *donors, const char *path, cfg_t *secti
         status = read_secret(path, password, &login.password);
     if (status == TOOL_OK && kg != NULL)
         status = read_secret(path, kg, &login.kg);
-    if (status == TOOL_OK && login.password.length == 0)
+    if (status == TOOL_OK && login.password.length == 0 && tool_road_has_sessions(login.target))
         status = tool_usage("%s:%d: donor %s has no password_file, and --password-file is not "
                             "given",
                             path, section->line, cfg_title(section));
@@ -111,6 +117,7 @@ static int take_donor(struct tool_donors *donors, const char *path, cfg_t *secti
 int tool_donors_read(struct tool_donors *donors, const char *path, const struct tool_login *login)
 {
     cfg_opt_t donor_options[] = {
+        CFG_STR("address", NULL, CFGF_NONE),
         CFG_STR("host", NULL, CFGF_NONE),
         CFG_STR("user", NULL, CFGF_NONE),
         CFG_STR("password_file", NULL, CFGF_NONE),

@@ -140,18 +140,21 @@ static int read_donors(struct recovery *recovery)
     struct tool_login *login = &recovery->login;
     bool have_password = recovery->password_file != NULL || recovery->password_argument != NULL ||
                          getenv("FWRECOVER_PASSWORD") != NULL;
+    bool need_password = recovery->listen.count > 0;
     int status = TOOL_OK;
 
+    for (size_t i = 0; i < recovery->targets.count; i++)
+        need_password |= tool_road_has_sessions(recovery->targets.items[i]);
     if (recovery->targets.count == 0 && recovery->config_path == NULL &&
         recovery->listen.count == 0)
-        return tool_usage("recover: name a donor with --donor HOST:PORT or --config FILE");
+        return tool_usage("recover: name a donor with --donor ADDRESS or --config FILE");
     if (recovery->suite.value != FWR_RMCP_SUITE_SHA1 &&
         recovery->suite.value != FWR_RMCP_SUITE_SHA256)
         return tool_usage("--suite: not 3 or 17");
     login->suite = (uint8_t)recovery->suite.value;
     login->iana = recovery->iana.value;
     login->privilege = FWR_PRIVILEGE_USER;
-    if (have_password || recovery->targets.count > 0 || recovery->listen.count > 0)
+    if (have_password || need_password)
         status = tool_secret_password(recovery->password_file, recovery->password_argument,
                                       &login->password);
     if (status == TOOL_OK && recovery->kg_file != NULL)
@@ -339,14 +342,14 @@ static void wait_and_receive(struct recovery *recovery, bool busy)
     tool_listeners_handles(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
         due = tool_road_next_timeout(&recovery->roads[i]);
-        roads[i] = (struct pollfd){.fd = recovery->roads[i].fd, .events = POLLIN};
+        roads[i] = tool_road_handle(&recovery->roads[i]);
         next = due < next ? due : next;
     }
     tool_poll(handles, recovery->listeners.count + recovery->road_count, next);
     tool_listeners_work(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
         if (roads[i].revents != 0)
-            tool_road_readable(&recovery->roads[i]);
+            tool_road_ready(&recovery->roads[i]);
         now = tool_now();
         if (tool_road_next_timeout(&recovery->roads[i]) <= now)
             tool_road_timeout(&recovery->roads[i], now);
@@ -480,8 +483,10 @@ int tool_recover(int argc, char **argv)
                                 .iana = {FWR_IANA_DEFAULT, false},
                                 .rounds = {3, false}};
     const struct tool_option options[] = {
-        {"donor", 'd', TOOL_LIST, &r.targets, "HOST[:PORT]", "ask this donor; may be repeated", 0,
-         0},
+        {"donor", 'd', TOOL_LIST, &r.targets, "ADDRESS",
+         "ask this donor; may be repeated: HOST[:PORT], serial:DEVICE[:BAUD] or "
+         "terminal:DEVICE[:BAUD]",
+         0, 0},
         {"config", 'c', TOOL_TEXT, &r.config_path, "FILE", "a file that names donors", 0, 0},
         {"trust", 't', TOOL_TEXT, &r.trust_path, "FILE", "the trust set (required)", 0, 0},
         {"store", 's', TOOL_TEXT, &r.store_path, "DIR", "journal and floors (required)", 0, 0},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A road to one peer: an RMCP+ road (fwrecover/rmcp-road.h) on a UDP socket, and the peer's
- * several addresses. Called by `recover` (donors) and by the commands that talk to a BMC.
- * Requests are sent once; whoever wants an answer repeats them.
+ * A road to one peer, of whatever kind its address says: RMCP+ on a UDP socket, or a serial
+ * line. Called by `recover` (donors) and by the commands that talk to a BMC. Requests are sent
+ * once; whoever wants an answer repeats them.
  */
 #ifndef FWR_TOOLS_ROAD_H
 #define FWR_TOOLS_ROAD_H
@@ -11,15 +11,14 @@
 
 #include <fwrecover/command.h>
 #include <fwrecover/link.h>
-#include <fwrecover/rmcp-road.h>
+#include <fwrecover/rmcp.h>
 
 #include "tools/net.h"
-#include "tools/outbox.h"
 #include "tools/secrets.h"
 
 /* Where the peer is and who we are there. */
 struct tool_login {
-    const char *target; /* HOST:PORT */
+    const char *target; /* HOST[:PORT], or the prefix of a kind and what it wants behind that */
     const char *user;
     struct tool_secret password;
     struct tool_secret kg;
@@ -38,6 +37,8 @@ struct tool_road_events {
     void (*state)(void *ctx, struct tool_road *road, int error);
 };
 
+struct tool_road_kind;
+
 /* The caller's memory, not to be moved while open. Give `link` to fwr_oem_pump. */
 struct tool_road {
     const struct fwr_link *link;
@@ -45,22 +46,37 @@ struct tool_road {
     const struct tool_login *login;
     const struct tool_road_events *events;
     void *ctx;
-    int fd; /* for poll; -1 when there is no socket */
 
-    /* The road's own. */
-    struct addrinfo *addresses;
-    const struct addrinfo *address; /* the one in use */
-    bool opened;                    /* a session was opened at this address */
-    struct fwr_rmcp_initiator_config session;
-    struct fwr_rmcp_road_config config;
-    struct fwr_rmcp_road *road;
-    void *storage;
-    bool gathering;
-    struct tool_outbox outbox;
+    const struct tool_road_kind *kind;
+    void *own; /* the kind's, from malloc */
 };
 
-/* Looks up the address and makes the session, closed. All that is pointed to must outlive the
- * road. Reports its failures. */
+/* One kind of road. Its row stands in road.c; nothing else knows it. */
+struct tool_road_kind {
+    const char *prefix; /* of the addresses: "serial:"; NULL: all that have no known prefix */
+    bool sessions;      /* user, password and suite count */
+
+    /* Fills in `own`, `limits` and `link`; `address` is what follows the prefix. Returns an exit
+     * status and reports its failures; `close` is called either way. */
+    int (*open)(struct tool_road *road, const char *address, const struct fwr_platform *platform);
+    void (*close)(struct tool_road *road);
+    /* What to poll for: fd -1 for nothing. */
+    struct pollfd (*handle)(const struct tool_road *road);
+    void (*ready)(struct tool_road *road);
+    uint64_t (*next_timeout)(const struct tool_road *road);
+    void (*timeout)(struct tool_road *road, uint64_t now);
+    /* Whether what is sent from now on is gathered, to leave together. May be NULL. */
+    void (*gather)(struct tool_road *road, bool on);
+};
+extern const struct tool_road_kind tool_road_rmcp;
+extern const struct tool_road_kind tool_road_serial;
+extern const struct tool_road_kind tool_road_terminal;
+
+/* Whether one has to log in at this address. */
+bool tool_road_has_sessions(const char *target);
+
+/* Looks up the address and makes the road, closed. All that is pointed to must outlive it.
+ * Reports its failures. */
 int tool_road_open(struct tool_road *road, const struct tool_login *login,
                    const struct fwr_platform *platform, const struct tool_road_events *events,
                    void *ctx);
@@ -75,8 +91,9 @@ int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data,
 void tool_road_gather(struct tool_road *road);
 void tool_road_flush(struct tool_road *road);
 
-/* The socket is readable. */
-void tool_road_readable(struct tool_road *road);
+/* What to poll for, and what to do when poll says so. */
+struct pollfd tool_road_handle(const struct tool_road *road);
+void tool_road_ready(struct tool_road *road);
 
 uint64_t tool_road_next_timeout(const struct tool_road *road);
 void tool_road_timeout(struct tool_road *road, uint64_t now);

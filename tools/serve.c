@@ -21,14 +21,15 @@
 #include "tools/options.h"
 #include "tools/say.h"
 #include "tools/secrets.h"
+#include "tools/serial-listener.h"
 #include "tools/trust.h"
 
 struct server {
     /* the command line */
-    struct tool_list listen, suites;
+    struct tool_list listen, serial, suites;
     const char *user, *password_file, *kg_file, *trust_path;
-    const char *password_argument;
-    struct tool_u32 transfers, rate, session_limit, idle, iana;
+    const char *password_argument, *serial_mode;
+    struct tool_u32 serial_message, transfers, rate, session_limit, idle, iana;
     bool json, verbose;
 
     struct fwr_platform platform;
@@ -41,6 +42,7 @@ struct server {
     struct fwr_oem oem;
     struct tool_sessions sessions;
     struct tool_listeners listeners;
+    struct tool_serial_listeners lines;
 };
 
 /* Opens one image, and learns how much memory the donor will need for it. */
@@ -121,7 +123,7 @@ static int verify_images(struct server *server)
     return TOOL_OK;
 }
 
-static int open_listeners(struct server *server)
+static int open_sockets(struct server *server)
 {
     struct tool_sessions *sessions = &server->sessions;
     int status;
@@ -140,38 +142,60 @@ static int open_listeners(struct server *server)
     return status;
 }
 
+/* Where lines are named, sockets are opened only if they are, too. */
+static int open_listeners(struct server *server)
+{
+    int status = TOOL_OK;
+
+    if (server->serial.count == 0 || server->listen.count > 0)
+        status = open_sockets(server);
+    if (status == TOOL_OK && server->serial.count > 0)
+        status = tool_serial_listeners_open(&server->lines, &server->serial, server->serial_mode,
+                                            server->serial_message.value, server->iana.value,
+                                            &server->oem);
+    return status;
+}
+
 /* The one line that says that recipients may come now. */
 static void print_ready(const struct server *server)
 {
-    struct json_object *object;
+    struct json_object *object, *list;
 
     if (!server->json) {
         printf("serving %u image%s on", server->image_count, server->image_count == 1 ? "" : "s");
         tool_listeners_print(&server->listeners);
+        tool_serial_listeners_print(&server->lines);
         printf("\n");
         fflush(stdout);
         return;
     }
     object = json_object_new_object();
     tool_json_number(object, "images", server->image_count);
-    json_object_object_add(object, "listening", tool_listeners_json(&server->listeners));
+    list = tool_listeners_json(&server->listeners);
+    tool_serial_listeners_json(&server->lines, list);
+    json_object_object_add(object, "listening", list);
     tool_json_print(object);
 }
 
 static void loop(struct server *server)
 {
-    struct pollfd handles[TOOL_LISTENERS_MAX];
-    size_t count = tool_listeners_handles(&server->listeners, handles);
+    struct pollfd handles[TOOL_LISTENERS_MAX + TOOL_SERIAL_LISTENERS_MAX];
+    struct fwr_donor *donor = server->oem.donor;
 
     while (!tool_stopped()) {
-        bool busy = fwr_donor_step(server->oem.donor, tool_now()) == FWR_PENDING;
-        uint64_t next = busy ? 0 : fwr_donor_next_timeout(server->oem.donor);
+        bool busy = fwr_donor_step(donor, tool_now()) == FWR_PENDING;
+        uint64_t next = busy ? 0 : fwr_donor_next_timeout(donor);
         uint64_t due = tool_listeners_next_timeout(&server->listeners);
+        size_t sockets = tool_listeners_handles(&server->listeners, handles);
+        size_t lines = tool_serial_listeners_handles(&server->lines, handles + sockets);
 
-        tool_poll(handles, count, due < next ? due : next);
+        next = due < next ? due : next;
+        due = tool_serial_listeners_next_timeout(&server->lines);
+        tool_poll(handles, sockets + lines, due < next ? due : next);
         tool_listeners_work(&server->listeners, handles);
-        if (fwr_donor_next_timeout(server->oem.donor) <= tool_now())
-            fwr_donor_timeout(server->oem.donor, tool_now());
+        tool_serial_listeners_work(&server->lines, handles + sockets);
+        if (fwr_donor_next_timeout(donor) <= tool_now())
+            fwr_donor_timeout(donor, tool_now());
     }
 }
 
@@ -219,6 +243,7 @@ static int run(struct server *server, char **files, unsigned count)
 static void end(struct server *server)
 {
     tool_listeners_close(&server->listeners);
+    tool_serial_listeners_close(&server->lines);
     if (server->oem.donor != NULL)
         fwr_donor_end(server->oem.donor);
     free(server->donor_storage);
@@ -229,10 +254,22 @@ static void end(struct server *server)
 
 int tool_serve(int argc, char **argv)
 {
-    static struct server server = {.user = "fwrecover", .iana = {FWR_IANA_DEFAULT, false}};
+    static struct server server = {.user = "fwrecover",
+                                   .serial_mode = "basic",
+                                   .serial_message = {FWR_SERIAL_MESSAGE_DEFAULT, false},
+                                   .iana = {FWR_IANA_DEFAULT, false}};
     const struct tool_option options[] = {
         {"listen", 'l', TOOL_LIST, &server.listen, "HOST[:PORT]",
          "where to listen [every address, port 623]; port 0 takes a free one", 0, 0},
+        {"serial", 0, TOOL_LIST, &server.serial, "DEVICE[:BAUD]",
+         "answer on this serial line [115200], without a session and as to a USER; UDP only with "
+         "--listen",
+         0, 0},
+        {"serial-mode", 0, TOOL_TEXT, &server.serial_mode, "MODE",
+         "of the lines: basic (default) or terminal", 0, 0},
+        {"serial-message", 0, TOOL_U32, &server.serial_message, "BYTES",
+         "longest message on the lines [40, as ipmitool takes]", FWR_SERIAL_MESSAGE_DEFAULT,
+         FWR_SERIAL_MESSAGE_MAX},
         {"trust", 't', TOOL_TEXT, &server.trust_path, "FILE", "the trust set (required)", 0, 0},
         {"user", 'U', TOOL_TEXT, &server.user, "NAME", "the user recipients log in as [fwrecover]",
          0, 0},
@@ -258,8 +295,8 @@ int tool_serve(int argc, char **argv)
     const struct tool_usage_text usage = {
         "serve",
         "ENVELOPE RAW [ENVELOPE RAW...]",
-        "Gives signed images to recipients over IPMI LAN (RMCP+), in the foreground, until\n"
-        "SIGTERM or SIGINT.",
+        "Gives signed images to recipients over IPMI LAN (RMCP+) and serial lines, in the\n"
+        "foreground, until SIGTERM or SIGINT.",
         options,
         2,
         2 * FWR_DONOR_IMAGES_MAX};

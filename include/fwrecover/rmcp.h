@@ -226,6 +226,12 @@ struct fwr_rmcp_device {
     uint32_t manufacturer; /* IANA private enterprise number, 20 bits */
 };
 
+/* Get Device ID's answer, from the completion code on, for those who answer it over another
+ * road; the responder does so by itself. Returns its length. */
+#define FWR_RMCP_DEVICE_ANSWER 16
+size_t fwr_rmcp_device_answer(const struct fwr_rmcp_device *device,
+                              uint8_t at[FWR_RMCP_DEVICE_ANSWER]);
+
 /* Const, and like everything it points to kept by the caller until fwr_rmcp_responder_end. */
 struct fwr_rmcp_responder_config {
     size_t size; /* sizeof(struct fwr_rmcp_responder_config) */

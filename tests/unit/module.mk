@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 unit_tests += tests/unit/test_error
+unit_tests += tests/unit/test_tty
+unit_tests += tests/unit/test_serial_frame tests/unit/test_serial_responder \
+	tests/unit/test_serial_road
+EXTRA_DIST += tests/unit/serial_line.h
 unit_tests += tests/unit/test_cursor
 unit_tests += tests/unit/test_tree tests/unit/test_manifest tests/unit/test_trust \
 	tests/unit/test_envelope

@@ -15,7 +15,8 @@
 #define MISSED_MAX         3 /* turns, and a node has nothing to ask any more */
 #define ROOM               2 /* slots that a newcomer is let in */
 #define STUCK_US           2000000
-#define ASKER_US           5000000 /* then a node that asked has nothing to ask any more */
+#define ASKER_US           5000000 /* then a node that asked has nothing to ask any more; */
+#define ASKER_LATELY_US    1000000 /* so long Block Data leaves it its slot */
 #define LATE_ECHO_US       2000000
 #define REPLIES_MAX        24
 #define BROADCASTS_MAX     2
@@ -137,17 +138,23 @@ static uint64_t silent_from(const struct fwr_icmb_line *line)
     return line->heard_at + fwr_icmb_line_us(line, ICMB_ABANDON);
 }
 
-static bool asks(const struct fwr_icmb_line *line, const struct fwr_icmb_asker *a)
+static bool asks(const struct fwr_icmb_line *line, const struct fwr_icmb_asker *a, uint64_t us)
 {
-    return a->used && line->heard_at < a->heard + ASKER_US;
+    return a->used && line->heard_at < a->heard + us;
+}
+
+/* Everybody, or nobody: nodes that look for an address. */
+static bool stands_for_many(uint16_t address)
+{
+    return address == ICMB_ALL_ONES || address == ICMB_ALL_ZEROS;
 }
 
 static void note_asker(struct fwr_icmb_line *line, const struct fwr_icmb_packet *p, uint64_t now_us)
 {
     struct fwr_icmb_asker *place = &line->askers[0];
 
-    if (p->type != ICMB_TYPE_REQUEST || p->destination == ICMB_ALL_ONES ||
-        p->destination == ICMB_ALL_ZEROS)
+    if (p->type != ICMB_TYPE_REQUEST || stands_for_many(p->destination) ||
+        stands_for_many(p->source))
         return;
     for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++) {
         struct fwr_icmb_asker *a = &line->askers[i];
@@ -173,7 +180,8 @@ static uint32_t turn(const struct fwr_icmb_line *line, uint16_t own)
         const struct fwr_icmb_asker *a = &line->askers[i];
         uint16_t theirs = (uint16_t)(a->address - line->last_asker);
 
-        before += asks(line, a) && theirs != 0 && a->address != own && (mine == 0 || theirs < mine);
+        before += asks(line, a, ASKER_US) && theirs != 0 && a->address != own &&
+                  (mine == 0 || theirs < mine);
     }
     return before;
 }
@@ -188,7 +196,7 @@ static void pass_turns(struct fwr_icmb_line *line, uint64_t slots)
             struct fwr_icmb_asker *a = &line->askers[i];
             uint16_t theirs = (uint16_t)(a->address - line->last_asker);
 
-            if (asks(line, a) && theirs != 0 &&
+            if (asks(line, a, ASKER_US) && theirs != 0 &&
                 (next == NULL || theirs < (uint16_t)(next->address - line->last_asker)))
                 next = a;
         }
@@ -199,13 +207,24 @@ static void pass_turns(struct fwr_icmb_line *line, uint64_t slots)
     }
 }
 
+/* Block Data comes after the requests of all, whoever's turn it is. */
+static uint32_t askers(const struct fwr_icmb_line *line)
+{
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++)
+        count += asks(line, &line->askers[i], ASKER_LATELY_US);
+    return count;
+}
+
 static uint64_t send_at(const struct fwr_icmb_line *line, const struct fwr_icmb_queued *q)
 {
     uint32_t slots = (uint32_t)line->slots + q->slots;
 
     if (q->rank == FWR_ICMB_RANK_REQUEST)
         slots += turn(line, q->packet.source);
-
+    else if (q->rank == FWR_ICMB_RANK_BROADCAST)
+        slots += askers(line);
     return silent_from(line) +
            fwr_icmb_line_us(line, line->config.gap[q->rank] + slots * ICMB_SLOT);
 }
@@ -351,8 +370,8 @@ static void make_room(struct fwr_icmb_line *line, const struct fwr_icmb_queued *
     for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++) {
         const struct fwr_icmb_asker *a = &line->askers[i];
 
-        known |= asks(line, a) && a->address == q->packet.source;
-        others |= asks(line, a) && a->address != q->packet.source;
+        known |= asks(line, a, ASKER_US) && a->address == q->packet.source;
+        others |= asks(line, a, ASKER_US) && a->address != q->packet.source;
     }
     if (known)
         line->slots = (uint16_t)(line->slots + ROOM);

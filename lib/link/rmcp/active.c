@@ -164,7 +164,7 @@ static void answer_own(const struct fwr_rmcp_responder *responder, struct fwr_rm
         return;
     switch (message->command) {
     case FWR_IPMI_GET_DEVICE_ID:
-        *length = fwr_rmcp_answer_device_id(responder->config, data);
+        *length = fwr_rmcp_device_answer(&responder->config->device, data);
         break;
     case FWR_IPMI_SET_PRIVILEGE:
         *length = set_privilege(active, message, data);

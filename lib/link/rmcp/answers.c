@@ -23,12 +23,12 @@ static size_t only(uint8_t completion_code, uint8_t *at)
     return 1;
 }
 
-size_t fwr_rmcp_answer_device_id(const struct fwr_rmcp_responder_config *config, uint8_t *at)
+size_t fwr_rmcp_device_answer(const struct fwr_rmcp_device *device,
+                              uint8_t at[FWR_RMCP_DEVICE_ANSWER])
 {
-    const struct fwr_rmcp_device *device = &config->device;
     struct fwr_writer writer;
 
-    fwr_writer_init(&writer, at, FWR_RMCP_ANSWER_MAX);
+    fwr_writer_init(&writer, at, FWR_RMCP_DEVICE_ANSWER);
     fwr_writer_u8(&writer, FWR_IPMI_CC_OK);
     fwr_writer_u8(&writer, device->id);
     fwr_writer_u8(&writer, device->revision & 0x0f);

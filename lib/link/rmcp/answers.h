@@ -21,11 +21,8 @@
 #define FWR_IPMI_CC_LENGTH            0xc7
 #define FWR_IPMI_CC_FIELD             0xcc
 
-/* Longest answer: completion code and Get Device ID's 15 bytes. */
-#define FWR_RMCP_ANSWER_MAX 16
-
-/* Writes completion code and data to `at` and returns how many bytes. */
-size_t fwr_rmcp_answer_device_id(const struct fwr_rmcp_responder_config *config, uint8_t *at);
+/* Longest answer, from the completion code on: Get Device ID's. */
+#define FWR_RMCP_ANSWER_MAX FWR_RMCP_DEVICE_ANSWER
 
 /* What anybody may ask: how to log in. FWR_E_STATE for everything else. */
 int fwr_rmcp_answer_anybody(const struct fwr_rmcp_responder_config *config,

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The requests that a road without sessions has under way, by their 6-bit sequence numbers. A
+ * number whose request was given up rests, so that a late reply cannot pass for another's.
+ * Called by the roads; knows no frame and no command's meaning.
+ */
+#ifndef FWR_LINK_PENDING_H
+#define FWR_LINK_PENDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FWR_PENDING_SEQUENCES 64
+#define FWR_PENDING_REST_MS   10000 /* doc/WIRE.md section 2 */
+
+struct fwr_pending_request {
+    enum { FWR_PENDING_FREE, FWR_PENDING_WAITING, FWR_PENDING_RESTING } state;
+    uint8_t command; /* enum fwr_command */
+    uint8_t cookie;
+    uint64_t since; /* when it was sent, or began to rest */
+};
+
+/* Zeroed: nothing under way. */
+struct fwr_pending {
+    struct fwr_pending_request requests[FWR_PENDING_SEQUENCES];
+    uint8_t next;    /* number to try first: the one used longest ago */
+    uint8_t waiting; /* how many wait */
+};
+
+/* A number for a new request; FWR_E_BUSY when `window` wait already, or all numbers are taken or
+ * rest. A request of the same command and cookie is repeated by it, and given up. */
+int fwr_pending_add(struct fwr_pending *pending, uint64_t now, uint8_t window, uint8_t command,
+                    uint8_t cookie, uint8_t *sequence);
+
+/* The request was not sent after all: its number is free at once. */
+void fwr_pending_undo(struct fwr_pending *pending, uint8_t sequence);
+
+/* A reply came: true when one waits under this number. Its command and cookie are still there
+ * until the next call. */
+bool fwr_pending_take(struct fwr_pending *pending, uint8_t sequence);
+
+/* Gives up everything sent at `before` or earlier. */
+void fwr_pending_expire(struct fwr_pending *pending, uint64_t now, uint64_t before);
+
+/* When the oldest that waits was sent; FWR_NEVER. */
+uint64_t fwr_pending_oldest(const struct fwr_pending *pending);
+
+#endif

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A serial line between two pseudo-terminals, for the end-to-end tests: what is written to one
+end comes out of the other, unless the line is cut, noisy or echoing. A thread of the test."""
+
+import errno
+import os
+import random
+import select
+import threading
+import tty
+
+QUEUE = 1 << 16  # bytes under way to an end that does not read; more are lost, as on a line
+
+
+class Wire:
+    """`ends` are the two paths to open; they are links, and stay while devices come and go."""
+
+    def __init__(self, folder, name, noise=0.0, echo=False, seed=1):
+        self.ends = [os.path.join(folder, f"{name}-{end}") for end in "ab"]
+        self.noise, self.echo = noise, echo
+        self.random = random.Random(seed)
+        self.carried = [0, 0]  # bytes, by the end they came from
+        self.masters, self.slaves = [], []
+        self.wake = os.pipe()
+        self.stopping = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.lock = threading.Lock()
+        self.join()
+        self.thread.start()
+
+    def join(self):
+        """Plugs the line in."""
+        with self.lock:
+            for end in self.ends:
+                master, slave = os.openpty()
+                tty.setraw(slave)  # nobody may echo before the device is opened
+                os.set_blocking(master, False)
+                self.masters.append(master)
+                self.slaves.append(slave)
+                os.symlink(os.ttyname(slave), end + ".new")
+                os.rename(end + ".new", end)
+            self.pending = [b"", b""]
+        os.write(self.wake[1], b"x")
+
+    def cut(self):
+        """Both devices are gone, with what was under way."""
+        with self.lock:
+            for end in self.ends:
+                os.unlink(end)
+            for handle in self.masters + self.slaves:
+                os.close(handle)
+            self.masters, self.slaves = [], []
+        os.write(self.wake[1], b"x")
+
+    def close(self):
+        self.stopping = True
+        os.write(self.wake[1], b"x")
+        self.thread.join()
+        if self.masters:
+            self.cut()
+        for handle in self.wake:
+            os.close(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.close()
+
+    def _spoil(self, data):
+        if not self.noise:
+            return data
+        out = bytearray()
+        for byte in data:
+            if self.random.random() < self.noise:
+                kind = self.random.randrange(3)
+                if kind == 0:
+                    continue
+                byte = self.random.randrange(256)
+                if kind == 1:
+                    out.append(byte)
+            out.append(byte)
+        return bytes(out)
+
+    def _move(self, end):
+        """What has arrived from one end is on its way to the other."""
+        data = os.read(self.masters[end], 4096)
+        self.carried[end] += len(data)
+        targets = [1 - end] + ([end] if self.echo else [])
+        for target in targets:
+            self.pending[target] = (self.pending[target] + self._spoil(data))[:QUEUE]
+
+    def _run(self):
+        while not self.stopping:
+            with self.lock:
+                masters = list(self.masters)
+                writers = [master for end, master in enumerate(masters) if self.pending[end]]
+            readable, writable, _ = select.select(masters + [self.wake[0]], writers, [])
+            if self.wake[0] in readable:
+                os.read(self.wake[0], 64)
+            with self.lock:
+                if masters != self.masters:
+                    continue
+                for end, master in enumerate(masters):
+                    try:
+                        if master in readable:
+                            self._move(end)
+                        if master in writable and self.pending[end]:
+                            sent = os.write(master, self.pending[end])
+                            self.pending[end] = self.pending[end][sent:]
+                    except OSError as error:
+                        if error.errno not in (errno.EAGAIN, errno.EIO):
+                            raise

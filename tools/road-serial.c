@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Serial lines as roads (fwrecover/serial.h), in Basic Mode and in Terminal Mode. A line whose
+ * device is gone is opened again as often as it takes. Nothing here waits.
+ */
+#include "tools/road.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <fwrecover/error.h>
+#include <fwrecover/serial.h>
+
+#include "tools/line.h"
+#include "tools/say.h"
+
+struct serial {
+    struct tool_road *road;
+    struct tool_line line;
+    struct fwr_tty_port port;
+    struct fwr_tty_port_config port_config;
+    struct fwr_serial_road_config config;
+    struct fwr_serial_road *serial;
+    void *storage;
+};
+
+/* ---- what the port calls ---- */
+
+static void on_opened(void *ctx, uint64_t now)
+{
+    struct serial *own = ctx;
+
+    fwr_serial_road_opened(own->serial, now);
+}
+
+static void on_closed(void *ctx, uint64_t now, int error)
+{
+    struct serial *own = ctx;
+
+    tool_line_lost(&own->line, error);
+    fwr_serial_road_closed(own->serial, now,
+                           error == FWR_E_IO ? FWR_E_SESSION_CLOSED : FWR_E_NO_DONOR);
+}
+
+static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t length)
+{
+    fwr_serial_road_receive(((struct serial *)ctx)->serial, now, bytes, length);
+}
+
+/* ---- what the road calls ---- */
+
+static int transmit(void *ctx, const uint8_t *bytes, size_t length)
+{
+    return fwr_tty_port_send(&((struct serial *)ctx)->port, bytes, length);
+}
+
+static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t length)
+{
+    struct tool_road *road = ((struct serial *)ctx)->road;
+
+    road->events->reply(road->ctx, road, command, reply, length);
+}
+
+static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
+{
+    struct tool_road *road = ((struct serial *)ctx)->road;
+
+    if (limits != NULL)
+        road->limits = *limits;
+    if (road->events->state != NULL)
+        road->events->state(road->ctx, road, error);
+}
+
+/* ---- what road.c calls ---- */
+
+static struct pollfd serial_handle(const struct tool_road *road)
+{
+    return tool_line_handle(&((const struct serial *)road->own)->port);
+}
+
+static void serial_ready(struct tool_road *road)
+{
+    fwr_tty_port_ready(&((struct serial *)road->own)->port, tool_now());
+}
+
+static uint64_t serial_next_timeout(const struct tool_road *road)
+{
+    const struct serial *own = road->own;
+    uint64_t port = fwr_tty_port_next_timeout(&own->port);
+    uint64_t serial = fwr_serial_road_next_timeout(own->serial);
+
+    return port < serial ? port : serial;
+}
+
+static void serial_timeout(struct tool_road *road, uint64_t now)
+{
+    struct serial *own = road->own;
+
+    if (fwr_tty_port_next_timeout(&own->port) <= now)
+        fwr_tty_port_timeout(&own->port, now);
+    if (fwr_serial_road_next_timeout(own->serial) <= now)
+        fwr_serial_road_timeout(own->serial, now);
+}
+
+static int serial_open(struct tool_road *road, const char *address, enum fwr_serial_mode mode)
+{
+    struct serial *own = calloc(1, sizeof(*own));
+    int status, error;
+
+    road->own = own;
+    if (own == NULL)
+        return tool_error(FWR_E_MEMORY, address, NULL);
+    own->road = road;
+    own->port.tty.fd = -1;
+    status = tool_line_parse(&own->line, address);
+    if (status != TOOL_OK)
+        return status;
+    road->limits = fwr_serial_road_limits(mode, 0, own->line.baud);
+    own->port_config = (struct fwr_tty_port_config){
+        .size = sizeof(own->port_config),
+        .path = own->line.path,
+        .baud = own->line.baud,
+        .ctx = own,
+        .opened = on_opened,
+        .closed = on_closed,
+        .received = on_received,
+    };
+    own->config = (struct fwr_serial_road_config){
+        .size = sizeof(own->config),
+        .limits = &road->limits,
+        .iana = road->login->iana,
+        .baud = own->line.baud,
+        .command_base = FWR_COMMAND_BASE,
+        .mode = (uint8_t)mode,
+        .ctx = own,
+        .transmit = transmit,
+        .reply = on_reply,
+        .state = on_state,
+    };
+    own->storage = calloc(1, fwr_serial_road_storage());
+    error = own->storage == NULL ? FWR_E_MEMORY
+                                 : fwr_serial_road_init(&own->serial, own->storage,
+                                                        fwr_serial_road_storage(), &own->config);
+    if (error != FWR_OK)
+        return tool_error(error, address, NULL);
+    road->link = fwr_serial_road_link(own->serial);
+    fwr_tty_port_init(&own->port, &own->port_config);
+    return TOOL_OK;
+}
+
+static int basic_open(struct tool_road *road, const char *address,
+                      const struct fwr_platform *platform)
+{
+    (void)platform;
+    return serial_open(road, address, FWR_SERIAL_BASIC);
+}
+
+static int terminal_open(struct tool_road *road, const char *address,
+                         const struct fwr_platform *platform)
+{
+    (void)platform;
+    return serial_open(road, address, FWR_SERIAL_TERMINAL);
+}
+
+static void serial_close(struct tool_road *road)
+{
+    struct serial *own = road->own;
+
+    fwr_tty_port_end(&own->port);
+    fwr_serial_road_end(own->serial);
+    free(own->storage);
+    tool_line_free(&own->line);
+}
+
+#define SERIAL(of_prefix, of_open)                                                                 \
+    {                                                                                              \
+        .prefix = (of_prefix), .open = (of_open), .close = serial_close, .handle = serial_handle,  \
+        .ready = serial_ready, .next_timeout = serial_next_timeout, .timeout = serial_timeout,     \
+    }
+
+const struct tool_road_kind tool_road_serial = SERIAL("serial:", basic_open);
+const struct tool_road_kind tool_road_terminal = SERIAL("terminal:", terminal_open);
