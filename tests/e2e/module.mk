@@ -20,7 +20,7 @@ check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
 	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor tests/e2e/threats_client
-check_scripts += tests/e2e/sim_trust
+check_scripts += tests/e2e/sim_trust tests/e2e/sim_icmb
 
 # `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
 check_LTLIBRARIES += witness.la
