@@ -61,6 +61,7 @@ struct fwr_pending {
     uint8_t tries;
     uint8_t index; /* ASK: which match; READ: which fetch */
     uint8_t busy;  /* so often answered "busy": then it is no measure of the round trip */
+    uint8_t ahead; /* of ours on the road, when it was sent, for which it has to wait */
     uint16_t length;
     uint32_t offset; /* READ: into the fetch */
     uint64_t sent;
