@@ -330,7 +330,8 @@ static void post_once(struct world *w, uint8_t peer, uint8_t command, bool reply
         if (i >= w->message_top)
             w->message_top = i + 1;
         m->used = true;
-        m->at = w->now + w->delay_ms + (w->jitter_ms ? world_draw(w, w->jitter_ms) : 0);
+        m->at = w->now + w->delay_ms + w->donors[peer].far_ms +
+                (w->jitter_ms ? world_draw(w, w->jitter_ms) : 0);
         m->order = w->order++;
         m->peer = peer;
         m->command = command;
@@ -411,7 +412,7 @@ size_t world_serve(struct world *w, const struct fwr_caller *caller, const struc
 {
     struct world_donor *d = &w->donors[m->peer];
 
-    if (donor_silent(w, d))
+    if (d->severed || donor_silent(w, d))
         return 0;
     size_t length = fwr_oem_handle(&d->oem, w->now, caller, m->command, m->bytes, m->length, reply,
                                    WORLD_MESSAGE_MAX);
@@ -430,7 +431,7 @@ size_t world_serve(struct world *w, const struct fwr_caller *caller, const struc
 static void at_donor(struct world *w, const struct world_message *m)
 {
     struct fwr_caller caller = {.link = 1,
-                                .medium = FWR_MEDIUM_LAN,
+                                .medium = w->peers[m->peer].limits.medium,
                                 .privilege = FWR_PRIVILEGE_USER,
                                 .security = FWR_SECURITY_SUITE,
                                 .session = 7,
@@ -467,6 +468,8 @@ static void deliver(struct world *w, struct world_message *m)
     struct world_message copy = *m;
 
     m->used = false;
+    if (copy.reply && w->donors[copy.peer].severed)
+        return;
     if (!copy.reply) {
         at_donor(w, &copy);
         return;

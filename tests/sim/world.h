@@ -41,6 +41,8 @@ struct world_donor {
     void *storage;
     struct fwr_donor *engine;
     struct fwr_oem oem;
+    bool severed;         /* its road is cut: nothing passes, and nobody says so */
+    uint32_t far_ms;      /* one way, besides the world's delay */
     uint32_t answered;    /* requests */
     uint32_t die_after;   /* answers nothing after so many; 0 = lives for ever */
     uint32_t stall_after; /* from then on answers one request in a hundred */
