@@ -81,6 +81,7 @@ static void on_reply(void *ctx, uint8_t peer, uint8_t command, const uint8_t *re
 {
     struct sim_bmc *bmc = ctx;
 
+    bmc->icmb.fresh = true; /* if it came over the bus; over others no harm */
     fwr_oem_response(&bmc->oem, bmc->recipient, sim_bmc_now(bmc), peer, command, reply, length);
 }
 

@@ -62,6 +62,7 @@ struct fwr_pending {
     uint8_t tries;
     uint8_t index; /* ASK: which match; READ: which fetch */
     uint8_t busy;  /* so often answered "busy": then it is no measure of the round trip */
+    uint8_t ahead; /* of ours on the road, when it was sent, for which it has to wait */
     uint16_t length;
     uint32_t offset;       /* READ: into the fetch, or its stream */
     uint32_t asked_offset; /* these three as they were when it was sent: what was heard meanwhile */

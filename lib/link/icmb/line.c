@@ -9,7 +9,7 @@
 #include <fwrecover/error.h>
 
 #define OPENING_CHARACTERS (1 + 4) /* two senders differ here at the latest: start, addresses */
-#define OPENING_PORTION    4       /* until then little is given away */
+#define OPENING_PORTION    8       /* until then little is given away */
 #define LOSSES_MAX         24      /* then the packet is given up */
 #define DEAF_MAX           3
 #define MISSED_MAX         3 /* turns, and a node has nothing to ask any more */
@@ -153,6 +153,8 @@ static void note_asker(struct fwr_icmb_line *line, const struct fwr_icmb_packet 
 {
     struct fwr_icmb_asker *place = &line->askers[0];
 
+    line->reply_due = p->type == ICMB_TYPE_REQUEST && !stands_for_many(p->destination);
+
     if (p->type != ICMB_TYPE_REQUEST || stands_for_many(p->destination) ||
         stands_for_many(p->source))
         return;
@@ -220,13 +222,15 @@ static uint32_t askers(const struct fwr_icmb_line *line)
 static uint64_t send_at(const struct fwr_icmb_line *line, const struct fwr_icmb_queued *q)
 {
     uint32_t slots = (uint32_t)line->slots + q->slots;
+    uint32_t gap = line->config.gap[q->rank];
 
     if (q->rank == FWR_ICMB_RANK_REQUEST)
         slots += turn(line, q->packet.source);
     else if (q->rank == FWR_ICMB_RANK_BROADCAST)
         slots += askers(line);
-    return silent_from(line) +
-           fwr_icmb_line_us(line, line->config.gap[q->rank] + slots * ICMB_SLOT);
+    if (line->reply_due && q->rank != FWR_ICMB_RANK_REPLY)
+        gap += ICMB_REPLY_WAIT;
+    return silent_from(line) + fwr_icmb_line_us(line, gap + slots * ICMB_SLOT);
 }
 
 /* The packet that may go first; -1: none. */
