@@ -224,6 +224,10 @@ static uint64_t send_at(const struct fwr_icmb_line *line, const struct fwr_icmb_
     uint32_t slots = (uint32_t)line->slots + q->slots;
     uint32_t gap = line->config.gap[q->rank];
 
+    /* Those who ask without a pause must not keep Block Data from those who listen. */
+    if (q->rank == FWR_ICMB_RANK_BROADCAST && line->owes)
+        return silent_from(line) +
+               fwr_icmb_line_us(line, line->config.gap[FWR_ICMB_RANK_REPLY] + q->slots * ICMB_SLOT);
     if (q->rank == FWR_ICMB_RANK_REQUEST)
         slots += turn(line, q->packet.source);
     else if (q->rank == FWR_ICMB_RANK_BROADCAST)
@@ -418,6 +422,7 @@ static void win(struct fwr_icmb_line *line, uint64_t now_us)
     if (line->level > 0)
         line->level--;
     back_off(line);
+    line->owes = line->queue[place].rank == FWR_ICMB_RANK_REPLY;
     note_asker(line, &line->queue[place].packet, now_us);
     finish(line, now_us, place, FWR_OK);
 }
@@ -444,6 +449,7 @@ static bool is_late_echo(struct fwr_icmb_line *line, const struct fwr_icmb_packe
 static void take_packet(struct fwr_icmb_line *line, uint64_t now_us)
 {
     line->busy_from = now_us;
+    line->owes = false;
     note_asker(line, &line->packet, now_us);
     if (is_late_echo(line, &line->packet, now_us))
         line->statistics->echoes++;
