@@ -10,10 +10,10 @@
 #include "tools/number.h"
 #include "tools/say.h"
 
-int tool_line_parse(struct tool_line *line, const char *text)
+int tool_line_parse(struct tool_line *line, const char *text, uint32_t default_baud)
 {
     const char *colon = strrchr(text, ':');
-    uint64_t baud = FWR_TTY_BAUD_DEFAULT;
+    uint64_t baud = default_baud;
 
     *line = (struct tool_line){.path = NULL};
     /* A device's name may have colons, as those under /dev/serial/by-path do. */

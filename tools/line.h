@@ -20,7 +20,7 @@ struct tool_line {
 
 /* Reads DEVICE[:BAUD]. Reports mistakes, returns an exit status; tool_line_free is due either
  * way. Whether there is such a device is not looked at: it may come later. */
-int tool_line_parse(struct tool_line *line, const char *text);
+int tool_line_parse(struct tool_line *line, const char *text, uint32_t default_baud);
 void tool_line_free(struct tool_line *line);
 
 /* Tells why the line is down and what to do about it, for `closed` of a port. */

@@ -112,7 +112,7 @@ static int serial_open(struct tool_road *road, const char *address, enum fwr_ser
         return tool_error(FWR_E_MEMORY, address, NULL);
     own->road = road;
     own->port.tty.fd = -1;
-    status = tool_line_parse(&own->line, address);
+    status = tool_line_parse(&own->line, address, FWR_TTY_BAUD_DEFAULT);
     if (status != TOOL_OK)
         return status;
     road->limits = fwr_serial_road_limits(mode, 0, own->line.baud);

@@ -95,7 +95,7 @@ static int listener_open(struct tool_serial_listener *listener, const char *text
     int status, error;
 
     listener->port.tty.fd = -1;
-    status = tool_line_parse(&listener->line, text);
+    status = tool_line_parse(&listener->line, text, FWR_TTY_BAUD_DEFAULT);
     if (status != TOOL_OK)
         return status;
     listener->max_reply = (uint16_t)(fwr_serial_max_reply(mode, message) - FWR_IANA_SIZE);
