@@ -22,6 +22,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/platform.h \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
+	include/fwrecover/rfcomm.h \
 	include/fwrecover/rmcp.h \
 	include/fwrecover/rmcp-road.h \
 	include/fwrecover/source-file.h \

@@ -232,8 +232,8 @@ static bool build_roads(struct sim_bmc *bmc)
         client->bridge = bmc->icmb.bridge;
         error = sim_client_init(client, &bmc->config.donors[i], &bmc->platform);
         if (error != FWR_OK)
-            return refuse(bmc, "session", bmc->config.donors[i].name, error);
-        bmc->links[i] = sim_client_link(client);
+            return refuse(bmc, "road", bmc->config.donors[i].name, error);
+        bmc->links[i] = client->link;
         bmc->peers[i].name = bmc->config.donors[i].name;
         bmc->peers[i].limits = client->limits;
     }
@@ -352,8 +352,9 @@ static bool build_roles(struct sim_bmc *bmc)
         .max_request = FWR_LANSERV_REQUEST,
         .max_reply = FWR_LANSERV_REPLY_RMCPP,
         .window = FWR_RMCP_WINDOW_MAX,
-        .allow_sessionless =
-            config->allow_lan15 || config->allow_ipmb || config->icmb.device != NULL,
+        /* Those who are not allowed to have no privilege. */
+        .allow_sessionless = config->allow_lan15 || config->allow_ipmb ||
+                             config->serial_count > 0 || config->icmb.device != NULL,
         .keyring = &bmc->keyring,
     };
     if (config->recipient && !build_recipient(bmc))
@@ -374,6 +375,18 @@ static bool attach(struct sim_bmc *bmc)
     bmc->lanserv.other = sim_work_other;
     error = fwr_lanserv_attach(&bmc->lanserv, bmc->sys);
     return error == FWR_OK || refuse(bmc, "module", "lan.conf", error);
+}
+
+static bool build_serials(struct sim_bmc *bmc)
+{
+    for (uint16_t i = 0; i < bmc->config.serial_count; i++) {
+        int error = sim_serial_init(&bmc->serials[i], bmc, &bmc->config.serials[i],
+                                    (uint16_t)(FWR_LANSERV_LINKS + i));
+
+        if (error != FWR_OK)
+            return refuse(bmc, "serial", bmc->config.serials[i].name, error);
+    }
+    return true;
 }
 
 bool sim_bmc_init(struct sim_bmc *bmc, sys_data_t *sys, const char *config)
@@ -398,12 +411,14 @@ bool sim_bmc_init(struct sim_bmc *bmc, sys_data_t *sys, const char *config)
     bmc->platform.log = engine_log;
     return open_store(bmc) && open_flash(bmc) &&
            sim_host_init(&bmc->host, sys, bmc->config.host_on) == FWR_OK && build_icmb(bmc) &&
-           build_roles(bmc) && attach(bmc);
+           build_roles(bmc) && build_serials(bmc) && attach(bmc);
 }
 
 void sim_bmc_end(struct sim_bmc *bmc)
 {
     bmc->ready = false;
+    for (unsigned i = 0; i < bmc->config.serial_count; i++)
+        sim_serial_end(&bmc->serials[i]);
     if (bmc->recipient != NULL) {
         fwr_recipient_end(bmc->recipient);
         for (unsigned i = 0; i < bmc->config.donor_count; i++)

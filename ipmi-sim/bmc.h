@@ -22,6 +22,7 @@
 #include "ipmi-sim/config.h"
 #include "ipmi-sim/host.h"
 #include "ipmi-sim/icmb.h"
+#include "ipmi-sim/serial.h"
 #include "oem-cmds/lanserv.h"
 
 struct sim_bmc {
@@ -60,6 +61,7 @@ struct sim_bmc {
 
     struct fwr_oem oem;
     struct fwr_lanserv lanserv;
+    struct sim_serial serials[SIM_SERIALS_MAX];
 
     /* The work. */
     ipmi_timer_t *timer;

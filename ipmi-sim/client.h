@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The roads to donors: one RMCP+ road each (fwrecover/rmcp-road.h), its socket on lanserv's own
- * loop. Called by the module's work; it knows no command.
+ * The roads to donors, of whatever kind their configuration says: RMCP+ on a socket, or a serial
+ * line, on lanserv's own loop. Called by the module's work; they know no command.
  */
 #ifndef FWR_IPMI_SIM_CLIENT_H
 #define FWR_IPMI_SIM_CLIENT_H
@@ -13,7 +13,7 @@
 
 #include <fwrecover/icmb-road.h>
 #include <fwrecover/link.h>
-#include <fwrecover/rmcp-road.h>
+#include <fwrecover/platform.h>
 
 #include "ipmi-sim/config.h"
 
@@ -29,6 +29,20 @@ struct sim_client_events {
     void (*drained)(void *ctx);
 };
 
+/* One kind of road. */
+struct sim_client_kind {
+    /* Fills in `own`, `limits` and `link`. FWR_OK, FWR_E_MEMORY, or an error of the road;
+     * `end` is called either way. */
+    int (*init)(struct sim_client *client, const struct fwr_platform *platform);
+    void (*end)(struct sim_client *client);
+    void (*retry)(struct sim_client *client);
+    uint64_t (*next_timeout)(const struct sim_client *client);
+    void (*timeout)(struct sim_client *client, uint64_t now);
+};
+extern const struct sim_client_kind sim_client_rmcp;
+extern const struct sim_client_kind sim_client_serial;
+extern const struct sim_client_kind sim_client_icmb;
+
 /* One road. The caller's memory, zeroed; its fields are the client's own but those that are
  * set before init: events, ctx, peer, iana, command_base, sys, bridge and now. */
 struct sim_client {
@@ -40,25 +54,15 @@ struct sim_client {
     uint8_t command_base;
     sys_data_t *sys;
     uint64_t (*now)(void *ctx);
-
     struct fwr_icmb_bridge *bridge; /* NULL: the BMC is on no bus */
 
-    int fd;       /* -1: no socket yet */
-    bool refused; /* the kernel says that nobody listens */
-    ipmi_io_t *io;
     struct fwr_link_limits limits;
-    struct fwr_rmcp_initiator_config session;
-    struct fwr_rmcp_road_config road_config;
-    struct fwr_rmcp_road *road;
-    struct fwr_icmb_road_config icmb_config;
-    struct fwr_icmb_road *icmb; /* instead of `road`, where the donor is on the bus */
-    void *storage;
+    const struct fwr_link *link;
+    const struct sim_client_kind *kind;
+    void *own; /* the kind's, from malloc */
 };
 
-/* For fwr_oem_pump. */
-const struct fwr_link *sim_client_link(const struct sim_client *client);
-
-/* Makes a road that is closed. FWR_OK, FWR_E_MEMORY, or an error of the initiator. */
+/* Makes a road that is closed. FWR_OK, FWR_E_MEMORY, or an error of the road. */
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,
                     const struct fwr_platform *platform);
 

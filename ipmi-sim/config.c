@@ -25,6 +25,7 @@
 #include <fwrecover/error.h>
 #include <fwrecover/icmb.h>
 #include <fwrecover/recipient.h>
+#include <fwrecover/serial.h>
 #include <fwrecover/tty.h>
 #include <fwrecover/version.h>
 
@@ -63,16 +64,21 @@ static cfg_opt_t preserve_options[] = {
 };
 
 static cfg_opt_t donor_options[] = {
-    CFG_STR("host", NULL, CFGF_NONE),
-    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
-    CFG_STR("user", NULL, CFGF_NONE),
-    CFG_STR("password_file", NULL, CFGF_NONE),
-    CFG_STR("kg_file", NULL, CFGF_NONE),
-    CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
-    CFG_STR("medium", "lan", CFGF_NONE),
-    CFG_INT("window", FWR_RMCP_WINDOW_MAX, CFGF_NONE),
-    CFG_INT("max_reply", 0, CFGF_NONE),
-    CFG_INT("icmb", 0, CFGF_NONE),
+    CFG_STR("host", NULL, CFGF_NONE),    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
+    CFG_STR("user", NULL, CFGF_NONE),    CFG_STR("password_file", NULL, CFGF_NONE),
+    CFG_STR("kg_file", NULL, CFGF_NONE), CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
+    CFG_STR("device", NULL, CFGF_NONE),  CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
+    CFG_STR("mode", "basic", CFGF_NONE), CFG_INT("icmb", 0, CFGF_NONE),
+    CFG_STR("medium", NULL, CFGF_NONE),  CFG_INT("window", 0, CFGF_NONE),
+    CFG_INT("max_reply", 0, CFGF_NONE),  CFG_END(),
+};
+
+static cfg_opt_t serial_options[] = {
+    CFG_STR("device", NULL, CFGF_NONE),
+    CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
+    CFG_STR("mode", "basic", CFGF_NONE),
+    CFG_STR("privilege", "user", CFGF_NONE),
+    CFG_INT("message", FWR_SERIAL_MESSAGE_DEFAULT, CFGF_NONE),
     CFG_END(),
 };
 
@@ -149,6 +155,7 @@ static cfg_opt_t options[] = {
     CFG_SEC("preserve", preserve_options, CFGF_MULTI),
     CFG_SEC("donor", donor_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("icmb", icmb_options, CFGF_NONE),
+    CFG_SEC("serial", serial_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("image", image_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("recovery", recovery_options, CFGF_NONE),
     CFG_SEC("policy", policy_options, CFGF_NONE),
@@ -183,6 +190,7 @@ static const struct number_rule {
     {"icmb|outstanding", 1, FWR_ICMB_OUTSTANDING_MAX, false},
     {"icmb|gap", 3, 100, false},
     {"icmb|portion", 1, 64, false},
+    {"serial|message", FWR_SERIAL_MESSAGE_DEFAULT, FWR_SERIAL_MESSAGE_MAX, false},
     {"recovery|lanes", 1, FWR_LANES_MAX, false},
     {"recovery|batch", 1, 64, false},
     {"recovery|rounds", 1, UINT8_MAX, false},
@@ -276,7 +284,29 @@ static const char *const guard_names[] = {"always", "update", "never", NULL};
 static const char *const medium_names[] = {"local",  "lan",  "wlan", "bluetooth",
                                            "serial", "icmb", NULL};
 
-static const char *const privilege_names[] = {"", "", "user", "operator", "admin", NULL};
+/* As enum fwr_serial_mode, and as enum fwr_privilege from USER on. */
+static const char *const mode_names[] = {"basic", "terminal", NULL};
+static const char *const privilege_names[] = {"user", "operator", "admin", NULL};
+
+static int check_mode(cfg_t *cfg, cfg_opt_t *option)
+{
+    return check_name(cfg, option, mode_names) < 0 ? -1 : 0;
+}
+
+static int check_privilege(cfg_t *cfg, cfg_opt_t *option)
+{
+    return check_name(cfg, option, privilege_names) < 0 ? -1 : 0;
+}
+
+static int check_baud(cfg_t *cfg, cfg_opt_t *option)
+{
+    long value = cfg_opt_getnint(option, cfg_opt_size(option) - 1);
+
+    if (value > 0 && value <= INT32_MAX && fwr_tty_knows_baud((uint32_t)value))
+        return 0;
+    cfg_error(cfg, "%s = %ld: terminals do not have this speed", option->name, value);
+    return -1;
+}
 
 static int check_role(cfg_t *cfg, cfg_opt_t *option)
 {
@@ -296,21 +326,6 @@ static int check_guard(cfg_t *cfg, cfg_opt_t *option)
 static int check_medium(cfg_t *cfg, cfg_opt_t *option)
 {
     return check_name(cfg, option, medium_names) < 0 ? -1 : 0;
-}
-
-static int check_privilege(cfg_t *cfg, cfg_opt_t *option)
-{
-    return check_name(cfg, option, privilege_names + FWR_PRIVILEGE_USER) < 0 ? -1 : 0;
-}
-
-static int check_baud(cfg_t *cfg, cfg_opt_t *option)
-{
-    long baud = cfg_opt_getnint(option, cfg_opt_size(option) - 1);
-
-    if (baud > 0 && baud <= INT32_MAX && fwr_tty_knows_baud((uint32_t)baud))
-        return 0;
-    cfg_error(cfg, "baud = %ld: not a speed that terminals have", baud);
-    return -1;
 }
 
 static int check_broadcast(cfg_t *cfg, cfg_opt_t *option)
@@ -391,6 +406,11 @@ static int check_image(cfg_t *cfg, cfg_opt_t *option)
     return check_required(cfg, option, (const char *const[]){"image", "envelope", NULL});
 }
 
+static int check_serial(cfg_t *cfg, cfg_opt_t *option)
+{
+    return check_required(cfg, option, (const char *const[]){"device", NULL});
+}
+
 static int check_preserve(cfg_t *cfg, cfg_opt_t *option)
 {
     unsigned count = cfg_opt_size(option);
@@ -426,10 +446,16 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
     cfg_t *donor = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
     long suite = cfg_getint(donor, "suite");
 
-    if (cfg_getint(donor, "icmb") != 0) {
-        if (cfg_getstr(donor, "host") == NULL)
-            return 0;
-        cfg_error(cfg, "donor %s: has a host and an icmb address; make it two donors",
+    bool bus = cfg_getint(donor, "icmb") != 0;
+
+    if (bus && cfg_getstr(donor, "host") == NULL && cfg_getstr(donor, "device") == NULL)
+        return 0;
+    if (!bus && cfg_getstr(donor, "device") != NULL && cfg_getstr(donor, "host") == NULL)
+        return check_required(cfg, option, (const char *const[]){"device", NULL});
+    if (bus || cfg_getstr(donor, "device") != NULL) {
+        cfg_error(cfg,
+                  "donor %s: one of host, device and icmb; a donor with several roads is "
+                  "several donors here",
                   cfg_title(donor));
         return -1;
     }
@@ -464,6 +490,12 @@ static void set_checks(cfg_t *cfg)
     cfg_set_validate_func(cfg, "preserve", check_preserve);
     cfg_set_validate_func(cfg, "image", check_image);
     cfg_set_validate_func(cfg, "donor|medium", check_medium);
+    cfg_set_validate_func(cfg, "donor|baud", check_baud);
+    cfg_set_validate_func(cfg, "donor|mode", check_mode);
+    cfg_set_validate_func(cfg, "serial|baud", check_baud);
+    cfg_set_validate_func(cfg, "serial|mode", check_mode);
+    cfg_set_validate_func(cfg, "serial|privilege", check_privilege);
+    cfg_set_validate_func(cfg, "serial", check_serial);
     cfg_set_validate_func(cfg, "donor", check_donor);
     cfg_set_validate_func(cfg, "icmb", check_icmb);
     cfg_set_validate_func(cfg, "icmb|baud", check_baud);
@@ -553,13 +585,36 @@ static bool read_secret(const char *file, const char *donor, const char *path, u
     return error == FWR_OK;
 }
 
-static uint16_t max_reply_of(long configured, uint8_t suite)
+static uint16_t max_reply_of(long configured, const struct sim_donor_config *donor)
 {
     if (configured > 0)
         return (uint16_t)configured;
-    if (suite == FWR_RMCP_SUITE_SHA1) /* an ipmi_sim */
+    if (donor->device != NULL)
+        return UINT16_MAX;                   /* what the line carries */
+    if (donor->suite == FWR_RMCP_SUITE_SHA1) /* an ipmi_sim */
         return FWR_LANSERV_REPLY_RMCPP;
-    return (uint16_t)(fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6));
+    return (uint16_t)(fwr_rmcp_max_reply(donor->suite, FWR_RMCP_DATAGRAM_IPV6));
+}
+
+static char *copy_of(const char *text)
+{
+    return text != NULL ? strdup(text) : NULL;
+}
+
+/* What a session with the donor needs. */
+static bool take_session(struct sim_donor_config *donor, cfg_t *section, const char *file)
+{
+    char *password = path_of(file, cfg_getstr(section, "password_file"));
+    char *kg = path_of(file, cfg_getstr(section, "kg_file"));
+    bool good = donor->host != NULL && donor->user != NULL && password != NULL &&
+                read_secret(file, donor->name, password, donor->password, sizeof(donor->password),
+                            &donor->password_length) &&
+                (kg == NULL || read_secret(file, donor->name, kg, donor->kg, sizeof(donor->kg),
+                                           &donor->kg_length));
+
+    free(password);
+    free(kg);
+    return good;
 }
 
 /* A donor on the BMC's own bus: the road knows all else. */
@@ -573,26 +628,40 @@ static bool take_neighbour(struct sim_donor_config *donor, cfg_t *section)
 
 static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const char *file)
 {
-    char *password = path_of(file, cfg_getstr(section, "password_file"));
-    char *kg = path_of(file, cfg_getstr(section, "kg_file"));
-    bool good;
+    bool line = cfg_getstr(section, "device") != NULL;
+    const char *medium = cfg_getstr(section, "medium");
+    long window = cfg_getint(section, "window");
 
-    donor->name = strdup(cfg_title(section));
-    donor->host = strdup(cfg_getstr(section, "host"));
-    donor->user = strdup(cfg_getstr(section, "user"));
+    donor->name = copy_of(cfg_title(section));
+    donor->device = path_of(file, cfg_getstr(section, "device"));
+    donor->baud = (uint32_t)cfg_getint(section, "baud");
+    donor->mode = (uint8_t)index_of(mode_names, cfg_getstr(section, "mode"));
+    donor->host = copy_of(cfg_getstr(section, "host"));
+    donor->user = copy_of(cfg_getstr(section, "user"));
     donor->port = (uint16_t)cfg_getint(section, "port");
     donor->suite = (uint8_t)cfg_getint(section, "suite");
-    donor->medium = (uint8_t)index_of(medium_names, cfg_getstr(section, "medium"));
-    donor->window = (uint8_t)cfg_getint(section, "window");
-    donor->max_reply = max_reply_of(cfg_getint(section, "max_reply"), donor->suite);
-    good = donor->name != NULL && donor->host != NULL && donor->user != NULL && password != NULL &&
-           read_secret(file, donor->name, password, donor->password, sizeof(donor->password),
-                       &donor->password_length) &&
-           (kg == NULL ||
-            read_secret(file, donor->name, kg, donor->kg, sizeof(donor->kg), &donor->kg_length));
-    free(password);
-    free(kg);
-    return good;
+    donor->medium = line ? FWR_MEDIUM_SERIAL : FWR_MEDIUM_LAN;
+    if (medium != NULL)
+        donor->medium = (uint8_t)index_of(medium_names, medium);
+    donor->window = line ? 1 : FWR_RMCP_WINDOW_MAX;
+    if (window > 0)
+        donor->window = (uint8_t)window;
+    donor->max_reply = max_reply_of(cfg_getint(section, "max_reply"), donor);
+    if (donor->name == NULL || (line && donor->device == NULL))
+        return false;
+    return line || take_session(donor, section, file);
+}
+
+static bool take_serial(struct sim_serial_config *serial, cfg_t *section, const char *file)
+{
+    serial->name = copy_of(cfg_title(section));
+    serial->device = path_of(file, cfg_getstr(section, "device"));
+    serial->baud = (uint32_t)cfg_getint(section, "baud");
+    serial->mode = (uint8_t)index_of(mode_names, cfg_getstr(section, "mode"));
+    serial->privilege =
+        (uint8_t)(FWR_PRIVILEGE_USER + index_of(privilege_names, cfg_getstr(section, "privilege")));
+    serial->message = (uint16_t)cfg_getint(section, "message");
+    return serial->name != NULL && serial->device != NULL;
 }
 
 static void take_icmb(struct sim_config *config, cfg_t *icmb, const char *file)
@@ -609,7 +678,8 @@ static void take_icmb(struct sim_config *config, cfg_t *icmb, const char *file)
         .outstanding = (uint8_t)cfg_getint(icmb, "outstanding"),
         .gap = (uint8_t)cfg_getint(icmb, "gap"),
         .portion = (uint8_t)cfg_getint(icmb, "portion"),
-        .privilege = (uint8_t)index_of(privilege_names, cfg_getstr(icmb, "privilege")),
+        .privilege = (uint8_t)(FWR_PRIVILEGE_USER +
+                               index_of(privilege_names, cfg_getstr(icmb, "privilege"))),
         .connector = connector != NULL ? strdup(connector) : NULL,
     };
 }
@@ -684,6 +754,8 @@ static bool check_whole(cfg_t *cfg, const char *file)
         wrong = "store is missing";
     else if (cfg_size(cfg, "donor") > SIM_DONORS_MAX)
         wrong = "too many sections donor";
+    else if (cfg_size(cfg, "serial") > SIM_SERIALS_MAX)
+        wrong = "too many sections serial";
     else if (cfg_size(cfg, "image") > SIM_IMAGES_MAX)
         wrong = "too many sections image";
     else if (cfg_size(cfg, "preserve") > FWR_REGIONS_MAX / 2 - 1)
@@ -727,6 +799,11 @@ static bool take(struct sim_config *config, cfg_t *cfg, const char *file)
         image->image = path_of(file, cfg_getstr(section, "image"));
         image->envelope = path_of(file, cfg_getstr(section, "envelope"));
     }
+    for (unsigned i = 0; i < cfg_size(cfg, "serial"); i++) {
+        if (!take_serial(&config->serials[config->serial_count++], cfg_getnsec(cfg, "serial", i),
+                         file))
+            return false;
+    }
     for (unsigned i = 0; i < cfg_size(cfg, "donor"); i++) {
         cfg_t *section = cfg_getnsec(cfg, "donor", i);
         struct sim_donor_config *donor = &config->donors[config->donor_count++];
@@ -767,8 +844,13 @@ void sim_config_free(struct sim_config *config)
         OPENSSL_cleanse(config->donors[i].password, sizeof(config->donors[i].password));
         OPENSSL_cleanse(config->donors[i].kg, sizeof(config->donors[i].kg));
         free(config->donors[i].name);
+        free(config->donors[i].device);
         free(config->donors[i].host);
         free(config->donors[i].user);
+    }
+    for (unsigned i = 0; i < config->serial_count; i++) {
+        free(config->serials[i].name);
+        free(config->serials[i].device);
     }
     for (unsigned i = 0; i < config->image_count; i++) {
         free(config->images[i].image);

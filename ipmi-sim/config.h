@@ -16,12 +16,16 @@
 #include <fwrecover/policy.h>
 #include <fwrecover/rmcp.h>
 
-#define SIM_DONORS_MAX 32
-#define SIM_IMAGES_MAX (FWR_DONOR_IMAGES_MAX - 1) /* besides the board's own flash */
+#define SIM_DONORS_MAX  32
+#define SIM_SERIALS_MAX 8
+#define SIM_IMAGES_MAX  (FWR_DONOR_IMAGES_MAX - 1) /* besides the board's own flash */
 
 /* A road to a donor. Passwords are read when the configuration is. */
 struct sim_donor_config {
     char *name;
+    char *device; /* a serial line; NULL: RMCP+ to `host` */
+    uint32_t baud;
+    uint8_t mode; /* enum fwr_serial_mode */
     char *host;
     char *user;
     uint16_t port;
@@ -49,6 +53,16 @@ struct sim_icmb_config {
     uint8_t portion;
     uint8_t privilege; /* enum fwr_privilege of what comes from the bus */
     char *connector;   /* may be NULL */
+};
+
+/* A serial line at which the BMC answers. */
+struct sim_serial_config {
+    char *name;
+    char *device;
+    uint32_t baud;
+    uint8_t mode;      /* enum fwr_serial_mode */
+    uint8_t privilege; /* enum fwr_privilege, of whoever holds the other end */
+    uint16_t message;  /* longest, see fwrecover/serial.h */
 };
 
 /* An image in files, given away as it is. */
@@ -100,6 +114,8 @@ struct sim_config {
 
     uint8_t donor_count;
     struct sim_donor_config donors[SIM_DONORS_MAX];
+    uint8_t serial_count;
+    struct sim_serial_config serials[SIM_SERIALS_MAX];
     uint8_t image_count;
     struct sim_image_config images[SIM_IMAGES_MAX];
 };

@@ -15,9 +15,9 @@
 #include <fwrecover/icmb.h>
 #include <fwrecover/oem.h>
 #include <fwrecover/store.h>
-#include <fwrecover/tty.h>
 
 #include "ipmi-sim/config.h"
+#include "ipmi-sim/port.h"
 #include "oem-cmds/lanserv.h"
 
 #define NETFN_BRIDGE     0x02
@@ -50,10 +50,8 @@ struct sim_icmb {
     void *storage;
     uint16_t saved; /* address in the store */
     bool fresh;     /* something came that the engines should hear of */
-    struct fwr_tty_port port;
+    struct sim_port port;
     struct fwr_tty_port_config port_config;
-    ipmi_io_t *io;
-    int registered; /* the descriptor that `io` is for; -1: none */
     ipmi_timer_t *timer;
     struct {
         channel_t *channel;

@@ -9,8 +9,10 @@ endif
 endif
 endif
 fwrecover_sim_la_SOURCES = ipmi-sim/module.c ipmi-sim/module.h ipmi-sim/bmc.c ipmi-sim/bmc.h \
-	ipmi-sim/work.c ipmi-sim/client.c ipmi-sim/client.h ipmi-sim/host.c ipmi-sim/host.h \
-	ipmi-sim/icmb.c ipmi-sim/icmb.h \
+	ipmi-sim/work.c ipmi-sim/client.c ipmi-sim/client.h \
+	ipmi-sim/client-rmcp.c ipmi-sim/client-serial.c ipmi-sim/client-icmb.c \
+	ipmi-sim/port.c ipmi-sim/port.h ipmi-sim/icmb.c ipmi-sim/icmb.h \
+	ipmi-sim/serial.c ipmi-sim/serial.h ipmi-sim/host.c ipmi-sim/host.h \
 	ipmi-sim/config.c ipmi-sim/config.h oem-cmds/lanserv.c oem-cmds/lanserv.h \
 	tools/number.c tools/number.h
 fwrecover_sim_la_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS) $(CONFUSE_CFLAGS)

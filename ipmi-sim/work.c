@@ -90,7 +90,7 @@ static void on_state(void *ctx, uint8_t peer, int error, const struct fwr_link_l
     struct sim_bmc *bmc = ctx;
 
     if (error != FWR_OK)
-        sim_bmc_log(bmc, "%s: no session: %s", bmc->peers[peer].name, fwr_error_text(error));
+        sim_bmc_log(bmc, "%s: no road: %s", bmc->peers[peer].name, fwr_error_text(error));
     fwr_recipient_peer(bmc->recipient, sim_bmc_now(bmc), peer, error, limits);
     sim_work_kick(bmc);
 }
@@ -200,6 +200,8 @@ static uint64_t next_timeout(const struct sim_bmc *bmc)
         next = earlier(next, fwr_donor_next_timeout(bmc->donor));
     if (bmc->recipient != NULL)
         next = earlier(next, fwr_recipient_next_timeout(bmc->recipient));
+    for (unsigned i = 0; i < bmc->config.serial_count; i++)
+        next = earlier(next, sim_serial_next_timeout(&bmc->serials[i]));
     for (unsigned i = 0; bmc->recipient != NULL && i < bmc->config.donor_count; i++)
         next = earlier(next, sim_client_next_timeout(&bmc->clients[i]));
     return next;
@@ -244,6 +246,8 @@ static bool step(struct sim_bmc *bmc, uint64_t now)
             fwr_donor_timeout(bmc->donor, now);
         busy |= fwr_donor_step(bmc->donor, now) == FWR_PENDING;
     }
+    for (unsigned i = 0; i < bmc->config.serial_count; i++)
+        sim_serial_timeout(&bmc->serials[i], now);
     if (bmc->recipient == NULL)
         return busy;
     open_roads(bmc);

@@ -23,6 +23,7 @@
 #define IPMB_CHANNEL   0
 
 #define NETFN_APP        0x06
+#define NETFN_GROUP      0x2c
 #define NETFN_MAX        0x3e
 #define CMD_SEND_MESSAGE 0x34
 
@@ -274,10 +275,14 @@ static bool is_permitted(const struct injected *injected)
                               injected->message.cmd) == IPMI_PRIV_PERMITTED;
 }
 
-/* Its replies would need a queue that this channel does not have. */
-static bool is_send_message(const msg_t *message)
+/* What this channel does not have: a queue for the replies that Send Message brings, and the
+ * group extensions that ipmitool looks for before it does anything else. */
+static bool is_unknown(const struct injected *injected)
 {
-    return message->netfn == NETFN_APP && message->cmd == CMD_SEND_MESSAGE;
+    const msg_t *message = &injected->message;
+
+    return (message->netfn == NETFN_APP && message->cmd == CMD_SEND_MESSAGE) ||
+           (message->netfn == NETFN_GROUP && !is_permitted(injected));
 }
 
 static void route_injected(struct fwr_lanserv *adapter, channel_t *channel,
@@ -291,7 +296,7 @@ static void route_injected(struct fwr_lanserv *adapter, channel_t *channel,
         serve(adapter, channel, message);
         return;
     }
-    if (is_send_message(message))
+    if (is_unknown(injected))
         refused = IPMI_INVALID_CMD_CC;
     else if (is_permitted(injected)) {
         if (to_bmc && adapter->other != NULL && adapter->other(adapter->ctx, channel, message))

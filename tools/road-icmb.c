@@ -143,7 +143,7 @@ static int join_bus(struct icmb *own, const char *device, const struct fwr_platf
     bus->first = own->road;
     bus->next = buses;
     buses = own->bus = bus;
-    status = tool_line_parse(&bus->line, device, FWR_ICMB_BIT_RATE);
+    status = tool_line_parse_at(&bus->line, device, FWR_ICMB_BIT_RATE);
     if (status != TOOL_OK)
         return status;
     for (struct bus *other = bus->next; other != NULL; other = other->next) {

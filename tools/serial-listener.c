@@ -29,6 +29,19 @@ size_t tool_sessionless_answer(const struct fwr_oem *oem, const struct fwr_rmcp_
     return 1;
 }
 
+void tool_sessionless_allow(struct fwr_oem *oem, enum fwr_serial_mode mode, uint32_t iana)
+{
+    if (oem->size == 0) {
+        oem->size = sizeof(*oem);
+        oem->iana = iana;
+        oem->command_base = FWR_COMMAND_BASE;
+        oem->window = FWR_SERIAL_WINDOW_MAX;
+        oem->max_request =
+            (uint16_t)(fwr_serial_max_request(mode, FWR_SERIAL_MESSAGE_MAX) - FWR_IANA_SIZE);
+    }
+    oem->allow_sessionless = true; /* the operator named the line */
+}
+
 /* ---- what the responder calls ---- */
 
 static void transmit(void *ctx, const uint8_t *bytes, size_t length)
@@ -53,6 +66,7 @@ static void request(void *ctx, uint64_t now, const struct fwr_serial_command *id
     uint8_t reply[FWR_SERIAL_MESSAGE_MAX];
 
     (void)now;
+    listener->stream = id->stream;
     length = tool_sessionless_answer(listener->oem, listener->device, &caller, id->netfn,
                                      id->command, data, length, reply, sizeof(reply));
     (void)fwr_serial_responder_reply(listener->responder, id, reply, length);
@@ -71,13 +85,15 @@ static void on_opened(void *ctx, uint64_t now)
     fwr_serial_responder_reset(listener->responder);
 }
 
-/* Transfers outlive a line that was lost: they are asked for again, or their lease runs out. */
+/* A transfer ends with the line: who comes next may be someone else. */
 static void on_closed(void *ctx, uint64_t now, int error)
 {
     struct tool_serial_listener *listener = ctx;
 
     (void)now;
     listener->down = true;
+    if (listener->oem->donor != NULL)
+        fwr_donor_session_closed(listener->oem->donor, listener->link, listener->stream);
     tool_line_lost(&listener->line, error);
 }
 
@@ -95,7 +111,7 @@ static int listener_open(struct tool_serial_listener *listener, const char *text
     int status, error;
 
     listener->port.tty.fd = -1;
-    status = tool_line_parse(&listener->line, text, FWR_TTY_BAUD_DEFAULT);
+    status = tool_line_parse(&listener->line, text);
     if (status != TOOL_OK)
         return status;
     listener->max_reply = (uint16_t)(fwr_serial_max_reply(mode, message) - FWR_IANA_SIZE);
@@ -144,15 +160,7 @@ int tool_serial_listeners_open(struct tool_serial_listeners *listeners,
     listeners->device = (struct fwr_rmcp_device){.firmware_major = FWR_VERSION_MAJOR,
                                                  .firmware_minor = FWR_VERSION_MINOR,
                                                  .manufacturer = iana};
-    if (oem->size == 0) {
-        oem->size = sizeof(*oem);
-        oem->iana = iana;
-        oem->command_base = FWR_COMMAND_BASE;
-        oem->window = FWR_SERIAL_WINDOW_MAX;
-        oem->max_request =
-            (uint16_t)(fwr_serial_max_request(which, FWR_SERIAL_MESSAGE_MAX) - FWR_IANA_SIZE);
-    }
-    oem->allow_sessionless = true; /* the operator named the line */
+    tool_sessionless_allow(oem, which, iana);
     for (size_t i = 0; i < list->count && status == TOOL_OK; i++) {
         struct tool_serial_listener *listener = &listeners->items[listeners->count++];
 

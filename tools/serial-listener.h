@@ -20,7 +20,8 @@ struct tool_serial_listener {
     struct tool_line line;
     uint16_t link; /* its number in struct fwr_caller */
     uint16_t max_reply;
-    bool down; /* and somebody was told */
+    bool down;       /* and somebody was told */
+    uint32_t stream; /* the opening that last brought a request */
     const struct fwr_oem *oem;
     const struct fwr_rmcp_device *device;
     struct fwr_tty_port port;
@@ -60,6 +61,10 @@ uint64_t tool_serial_listeners_next_timeout(const struct tool_serial_listeners *
 /* Answers what has arrived, a bounded number of bytes, and opens what was gone. */
 void tool_serial_listeners_work(struct tool_serial_listeners *listeners,
                                 const struct pollfd *handles);
+
+/* Fills in what Get Capabilities says, unless somebody else has, and lets those be answered who
+ * have no session. */
+void tool_sessionless_allow(struct fwr_oem *oem, enum fwr_serial_mode mode, uint32_t iana);
 
 /* The answer, from the completion code on, to one message that came over a road without
  * sessions: ours, Get Device ID, C1h to the rest. `capacity` at least FWR_OEM_HEADER +

@@ -94,3 +94,6 @@ unit_tests += tests/unit/test_icmb_road
 tests_unit_test_icmb_road_SOURCES = tests/unit/test_icmb_road.c $(icmb_bus)
 unit_tests += tests/unit/test_icmb_line
 tests_unit_test_icmb_line_SOURCES = tests/unit/test_icmb_line.c $(icmb_bus)
+unit_tests += tests/unit/test_rfcomm
+tests_unit_test_rfcomm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=socket,--wrap=bind,--wrap=listen \
+	-Wl,--wrap=accept,--wrap=connect,--wrap=getsockopt,--wrap=close

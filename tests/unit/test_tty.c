@@ -158,7 +158,7 @@ static void refuses(void **state)
 /* ---- ports ---- */
 
 static struct {
-    unsigned opened, closed;
+    unsigned opened, closed, closing;
     int error;
     uint8_t bytes[64];
     size_t length;
@@ -185,13 +185,20 @@ static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t le
     heard.length += length;
 }
 
+static void on_closing(void *ctx)
+{
+    (void)ctx;
+    heard.closing++;
+}
+
 static struct fwr_tty_port port;
 static const struct fwr_tty_port_config port_config = {.size = sizeof(port_config),
                                                        .path = path,
                                                        .baud = 115200,
                                                        .opened = on_opened,
                                                        .closed = on_closed,
-                                                       .received = on_received};
+                                                       .received = on_received,
+                                                       .closing = on_closing};
 
 static void await_port(short events)
 {
@@ -245,6 +252,7 @@ static void a_port_opens_what_comes_back(void **state)
     await_port(POLLIN);
     fwr_tty_port_ready(&port, now);
     assert_int_equal(heard.closed, 1);
+    assert_int_equal(heard.closing, 1);
     assert_int_equal(heard.error, FWR_E_IO);
     for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
         assert_int_equal(fwr_tty_port_next_timeout(&port), now + pauses[i]);
@@ -253,6 +261,7 @@ static void a_port_opens_what_comes_back(void **state)
         fwr_tty_port_timeout(&port, now);
     }
     assert_int_equal(heard.closed, 1); /* said once */
+    assert_int_equal(heard.closing, 1);
     assert_int_equal(set_up(NULL), 0);
     now += 5000;
     fwr_tty_port_timeout(&port, now);

@@ -29,24 +29,35 @@ static uint32_t pack(uint16_t generation, unsigned place)
 
 /* ---- requests to others ---- */
 
+static bool counts(const struct fwr_icmb_asked *asked)
+{
+    return asked->state != ICMB_ASK_FREE && !asked->late;
+}
+
+/* A place for one more; there are more places than requests that count, for the late ones. */
 static struct fwr_icmb_asked *free_place(struct fwr_icmb_bridge *b, bool road)
 {
     struct fwr_icmb_asked *free = NULL;
     unsigned used = 0, roads = 0;
     unsigned most = b->config.outstanding;
 
-    for (unsigned i = 0; i < most; i++) {
-        if (b->asked[i].state == ICMB_ASK_FREE) {
-            free = &b->asked[i];
-            continue;
-        }
-        used++;
-        roads += b->asked[i].road;
+    for (unsigned i = 0; i < FWR_ICMB_OUTSTANDING_MAX; i++) {
+        struct fwr_icmb_asked *asked = &b->asked[i];
+
+        used += counts(asked);
+        roads += counts(asked) && asked->road;
+        if (asked->state == ICMB_ASK_FREE)
+            free = asked;
+        else if (asked->late && (free == NULL || (free->state != ICMB_ASK_FREE &&
+                                                  asked->deadline < free->deadline)))
+            free = asked;
     }
     /* One place is kept for those who ask at the management interface. */
-    if (road && most > 1 && roads >= most - 1)
+    if (used >= most || (road && most > 1 && roads >= most - 1))
         return NULL;
-    return used < most ? free : NULL;
+    if (free != NULL)
+        free->late = false;
+    return free;
 }
 
 static bool sequence_waits(const struct fwr_icmb_bridge *b, uint8_t sequence)
@@ -124,6 +135,24 @@ void fwr_icmb_bridge_withdraw(struct fwr_icmb_bridge *b, const void *ctx, uint32
         fwr_icmb_line_drop(&b->line, pack(asked->generation, i));
         asked->state = ICMB_ASK_FREE;
     }
+}
+
+void fwr_icmb_bridge_late(struct fwr_icmb_bridge *b, const void *ctx, unsigned most)
+{
+    struct fwr_icmb_asked *oldest = NULL;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < FWR_ICMB_OUTSTANDING_MAX; i++) {
+        struct fwr_icmb_asked *asked = &b->asked[i];
+
+        if (!counts(asked) || asked->ctx != ctx)
+            continue;
+        count++;
+        if (asked->state == ICMB_ASK_SENT && (oldest == NULL || asked->deadline < oldest->deadline))
+            oldest = asked;
+    }
+    if (count >= most && oldest != NULL)
+        oldest->late = true;
 }
 
 bool fwr_icmb_bridge_unsent(const struct fwr_icmb_bridge *b, const void *ctx, uint32_t token)
@@ -610,7 +639,7 @@ void fwr_icmb_bridge_status(const struct fwr_icmb_bridge *b, uint64_t now_us,
                                        .queued = b->line.queued,
                                        .statistics = b->statistics};
     for (unsigned i = 0; i < FWR_ICMB_OUTSTANDING_MAX; i++)
-        status->waiting = (uint8_t)(status->waiting + (b->asked[i].state != ICMB_ASK_FREE));
+        status->waiting = (uint8_t)(status->waiting + counts(&b->asked[i]));
 }
 
 /* ---- life ---- */

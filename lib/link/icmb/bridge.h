@@ -32,6 +32,7 @@ struct fwr_icmb_ask {
 
 struct fwr_icmb_asked {
     enum { ICMB_ASK_FREE, ICMB_ASK_QUEUED, ICMB_ASK_SENT } state;
+    bool late; /* does not count any more; an answer is still welcome */
     uint16_t generation;
     uint8_t tries;
     bool road;
@@ -103,6 +104,10 @@ int fwr_icmb_bridge_ask(struct fwr_icmb_bridge *bridge, uint64_t now_us,
                         const struct fwr_icmb_ask *ask);
 /* `done` is not called any more for this context, and this token or any (0). */
 void fwr_icmb_bridge_withdraw(struct fwr_icmb_bridge *bridge, const void *ctx, uint32_t token);
+
+/* Where this context has as many requests on the bus as `most`, who asked has given one of them
+ * up: the oldest no longer counts as outstanding, though its answer may still come. */
+void fwr_icmb_bridge_late(struct fwr_icmb_bridge *bridge, const void *ctx, unsigned most);
 
 /* Whether a request with this context and token has not gone out yet. */
 bool fwr_icmb_bridge_unsent(const struct fwr_icmb_bridge *bridge, const void *ctx, uint32_t token);

@@ -12,6 +12,8 @@
 #define OPENING_PORTION    8       /* until then little is given away */
 #define LOSSES_MAX         24      /* then the packet is given up */
 #define DEAF_MAX           3
+#define MISSED_MAX         3 /* turns, and a node has nothing to ask any more */
+#define ROOM               2 /* slots that a newcomer is let in */
 #define STUCK_US           2000000
 #define ASKER_US           5000000 /* then a node that asked has nothing to ask any more; */
 #define ASKER_LATELY_US    1000000 /* so long Block Data leaves it its slot */
@@ -186,6 +188,27 @@ static uint32_t turn(const struct fwr_icmb_line *line, uint16_t own)
     return before;
 }
 
+/* Slots passed in silence: those whose turn they were had nothing to ask. */
+static void pass_turns(struct fwr_icmb_line *line, uint64_t slots)
+{
+    for (; slots > 0 && slots <= FWR_ICMB_NODES_MAX; slots--) {
+        struct fwr_icmb_asker *next = NULL;
+
+        for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++) {
+            struct fwr_icmb_asker *a = &line->askers[i];
+            uint16_t theirs = (uint16_t)(a->address - line->last_asker);
+
+            if (asks(line, a, ASKER_US) && theirs != 0 &&
+                (next == NULL || theirs < (uint16_t)(next->address - line->last_asker)))
+                next = a;
+        }
+        if (next == NULL)
+            return;
+        line->last_asker = next->address;
+        next->used = ++next->missed < MISSED_MAX;
+    }
+}
+
 /* Block Data comes after the requests of all, whoever's turn it is. */
 static uint32_t askers(const struct fwr_icmb_line *line)
 {
@@ -239,15 +262,26 @@ static uint16_t less(uint16_t slots, uint64_t passed)
     return passed < slots ? (uint16_t)(slots - passed) : 0;
 }
 
+static uint64_t slots_since(const struct fwr_icmb_line *line, uint64_t now_us)
+{
+    uint64_t begin =
+        silent_from(line) + fwr_icmb_line_us(line, line->config.gap[FWR_ICMB_RANK_REQUEST]);
+
+    return now_us > begin ? (now_us - begin) / fwr_icmb_line_us(line, ICMB_SLOT) : 0;
+}
+
 /* The bus is busy again: the slots that passed since it fell silent need not be waited for a
  * second time. After a long silence nobody is left to contend with. */
 static void count_down(struct fwr_icmb_line *line, uint64_t now_us)
 {
-    uint64_t begin =
-        silent_from(line) + fwr_icmb_line_us(line, line->config.gap[FWR_ICMB_RANK_REQUEST]);
-    uint64_t passed = now_us > begin ? (now_us - begin) / fwr_icmb_line_us(line, ICMB_SLOT) : 0;
+    uint64_t passed = slots_since(line, now_us);
 
-    line->slots = less(line->slots, passed);
+    if (now_us <= line->heard_at + fwr_icmb_line_us(line, 2))
+        return; /* in the middle of something */
+    pass_turns(line, passed);
+    /* A place that somebody took counts as one: on a bus that is never silent for long there are
+     * no others. */
+    line->slots = less(line->slots, passed + 1);
     if (passed > 1u << ICMB_LEVEL_MAX)
         line->level = 0;
     for (unsigned i = 0; line->queued > 0 && i < FWR_ICMB_QUEUE_MAX; i++) {
@@ -264,11 +298,12 @@ static void back_off(struct fwr_icmb_line *line)
         line->level == 0 ? 0 : (uint16_t)fwr_icmb_random(line->config.platform, 1u << line->level);
 }
 
-static void begin(struct fwr_icmb_line *line, int place)
+static void begin(struct fwr_icmb_line *line, uint64_t now_us, int place)
 {
     int length =
         fwr_icmb_frame_encode(&line->queue[place].packet, line->frame, sizeof(line->frame));
 
+    pass_turns(line, slots_since(line, now_us));
     line->current = place;
     line->frame_length = (uint16_t)length; /* what is queued always fits */
     line->handed = line->echoed = 0;
@@ -299,7 +334,7 @@ size_t fwr_icmb_line_next_send(struct fwr_icmb_line *line, uint64_t now_us, uint
 
         if (place < 0 || send_at(line, &line->queue[place]) > now_us)
             return 0;
-        begin(line, place);
+        begin(line, now_us, place);
     }
     length = portion(line);
     if (length > capacity)
@@ -330,6 +365,24 @@ static void sign(struct fwr_icmb_line *line, const struct fwr_icmb_packet *p, ui
                                           .until = now_us + LATE_ECHO_US};
 }
 
+/* A collision where turns are taken means that somebody is new, whom nobody has heard and who
+ * therefore has no turn: it tries again at once, and those who have one let it in. */
+static void make_room(struct fwr_icmb_line *line, const struct fwr_icmb_queued *q)
+{
+    bool others = false, known = false;
+
+    for (unsigned i = 0; i < FWR_ICMB_NODES_MAX; i++) {
+        const struct fwr_icmb_asker *a = &line->askers[i];
+
+        known |= asks(line, a, ASKER_US) && a->address == q->packet.source;
+        others |= asks(line, a, ASKER_US) && a->address != q->packet.source;
+    }
+    if (known)
+        line->slots = (uint16_t)(line->slots + ROOM);
+    else if (others && q->losses == 0)
+        line->slots = 0;
+}
+
 /* The attempt failed: somebody else sends too, or the node does not hear itself. */
 static void lose(struct fwr_icmb_line *line, uint64_t now_us, bool deaf)
 {
@@ -341,6 +394,8 @@ static void lose(struct fwr_icmb_line *line, uint64_t now_us, bool deaf)
     if (line->level < ICMB_LEVEL_MAX)
         line->level++;
     back_off(line);
+    if (q->rank == FWR_ICMB_RANK_REQUEST)
+        make_room(line, q);
     q->contended = true;
     if (deaf) {
         line->statistics->deaf++;

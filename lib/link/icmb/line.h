@@ -51,6 +51,7 @@ struct fwr_icmb_signature {
 /* A node that asked others lately. */
 struct fwr_icmb_asker {
     bool used;
+    uint8_t missed; /* turns in a row */
     uint16_t address;
     uint64_t heard;
 };

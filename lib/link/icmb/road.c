@@ -206,6 +206,8 @@ int fwr_icmb_road_send(struct fwr_icmb_road *road, uint64_t now, uint8_t command
     ask.token = token_of(command, data[0]);
     if (fwr_icmb_bridge_unsent(bridge, road, ask.token))
         return FWR_OK;
+    /* More than the window: one of those on the bus was given up. */
+    fwr_icmb_bridge_late(bridge, road, road->limits.window);
     error = fwr_icmb_bridge_ask(bridge, now * 1000, &ask);
     if (error != FWR_OK)
         return error == FWR_E_STATE ? FWR_E_BUSY : error;
