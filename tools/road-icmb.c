@@ -276,7 +276,7 @@ static int icmb_open(struct tool_road *road, const char *address,
     if (status == TOOL_OK)
         status = join_bus(own, device, platform);
     free(device);
-    return status == TOOL_OK ? make_road(own, address) : status;
+    return own->bus != NULL && status == TOOL_OK ? make_road(own, address) : status;
 }
 
 static void icmb_close(struct tool_road *road)
