@@ -169,8 +169,7 @@ static void heard_by_all(void *ctx, uint64_t at, uint16_t source, uint8_t comman
     if (command != icmb->lanserv->oem->command_base + FWR_CMD_BLOCK_DATA)
         return;
     icmb->fresh = true;
-    if (icmb->events->block != NULL)
-        icmb->events->block(icmb->ctx, source, data, length);
+    icmb->events->heard(icmb->ctx, source, data, length);
 }
 
 /* ---- commands of the BMC ---- */
@@ -302,6 +301,18 @@ static void rearm(struct sim_icmb *icmb, uint64_t now)
     icmb->sys->start_timer(icmb->timer, &timeout);
 }
 
+/* What the donor has for everybody, as far as there is room for it. */
+static void speak(struct sim_icmb *icmb, uint64_t now)
+{
+    uint8_t command = (uint8_t)(icmb->lanserv->oem->command_base + FWR_CMD_BLOCK_DATA);
+    uint8_t data[FWR_ICMB_DATA_MAX];
+    size_t length;
+
+    while (fwr_icmb_bridge_can_broadcast(icmb->bridge) &&
+           (length = icmb->events->speak(icmb->ctx, data, icmb->config->packet)) > 0)
+        (void)fwr_icmb_bridge_broadcast(icmb->bridge, now, command, data, length);
+}
+
 void sim_icmb_turn(struct sim_icmb *icmb)
 {
     uint64_t now = now_us(icmb);
@@ -313,6 +324,7 @@ void sim_icmb_turn(struct sim_icmb *icmb)
     sim_port_timeout(&icmb->port, now / 1000);
     if (fwr_icmb_bridge_next_timeout(icmb->bridge) <= now)
         fwr_icmb_bridge_timeout(icmb->bridge, now);
+    speak(icmb, now);
     /* What no device takes is lost, as on a wire that is cut. */
     while ((length = fwr_icmb_bridge_next_send(icmb->bridge, now, bytes, sizeof(bytes))) > 0)
         (void)sim_port_send(&icmb->port, bytes, length);

@@ -31,7 +31,9 @@ struct sim_icmb_events {
     /* Something was handed over: the engines may have work, and sim_icmb_turn is due after it. */
     void (*news)(void *ctx);
     /* A Block Data body that everybody heard. */
-    void (*block)(void *ctx, uint16_t source, const uint8_t *data, size_t length);
+    void (*heard)(void *ctx, uint16_t source, const uint8_t *data, size_t length);
+    /* The next such body for everybody: its length; 0: none now. */
+    size_t (*speak)(void *ctx, uint8_t *data, size_t capacity);
     /* 1 + the index of the donor at this address; 0: none. */
     uint8_t (*peer)(void *ctx, uint16_t source);
 };

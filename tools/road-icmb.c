@@ -171,8 +171,10 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
 {
     struct tool_road *road = ((struct icmb *)ctx)->road;
 
-    if (limits != NULL)
+    if (limits != NULL) {
         road->limits = *limits;
+        road->limits.broadcast = 0; /* the command does not listen to what others are sent */
+    }
     if (road->events->state != NULL)
         road->events->state(road->ctx, road, error);
 }
@@ -251,6 +253,7 @@ static int make_road(struct icmb *own, const char *address)
     own->config.reply = on_reply;
     own->config.state = on_state;
     fwr_icmb_road_limits(own->bus->bridge, &own->road->limits);
+    own->road->limits.broadcast = 0;
     own->storage = calloc(1, fwr_icmb_road_storage());
     error = own->storage == NULL ? FWR_E_MEMORY
                                  : fwr_icmb_road_init(&own->icmb, own->storage,
