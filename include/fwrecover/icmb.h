@@ -30,6 +30,8 @@ extern "C" {
 #define FWR_ICMB_DATA_DEFAULT 24
 #define FWR_ICMB_DATA_MAX     256
 
+#define FWR_ICMB_BIT_RATE 19200 /* 8N1, unless configured */
+
 #define FWR_ICMB_OUTSTANDING_DEFAULT 4
 #define FWR_ICMB_OUTSTANDING_MAX     16
 #define FWR_ICMB_NODES_MAX           64 /* chassis on one bus */

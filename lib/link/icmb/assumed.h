@@ -10,7 +10,7 @@
 #define FWR_ICMB_ASSUMED_H
 
 /* ---- characters: 8N1, least significant bit first ---- */
-#define ICMB_BIT_RATE      19200
+#define ICMB_BIT_RATE      FWR_ICMB_BIT_RATE /* icmb.h: 19,200 bit/s */
 #define ICMB_BITS_PER_CHAR 10
 
 /* ---- framing: the escapes of IPMI serial Basic Mode ---- */
