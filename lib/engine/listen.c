@@ -12,7 +12,7 @@
 #include "request.h"
 #include "roads.h"
 
-#define SILENCE_MIN_MS 1500   /* without a word of this image: asked again */
+#define SILENCE_MIN_MS 3000   /* without a word of this image: asked again */
 #define LISTEN_MOST_MS 60000  /* while others are served: asked again all the same */
 #define PATIENCE_MS    180000 /* without a byte of ours: whoever it serves, it is stalled */
 #define VAIN_MAX       8      /* then this fetch does without broadcasts */
