@@ -309,6 +309,7 @@ static void begin(struct fwr_icmb_line *line, uint64_t now_us, int place)
     line->current = place;
     line->frame_length = (uint16_t)length; /* what is queued always fits */
     line->handed = line->echoed = 0;
+    line->take_back = false;
 }
 
 /* What is given away and not yet heard may be sent by the hardware whatever we do. */
@@ -395,6 +396,7 @@ static void lose(struct fwr_icmb_line *line, uint64_t now_us, bool deaf)
     struct fwr_icmb_queued *q = &line->queue[place];
 
     sign(line, &q->packet, now_us);
+    line->take_back = line->handed > line->echoed;
     line->current = -1;
     if (line->level < ICMB_LEVEL_MAX)
         line->level++;

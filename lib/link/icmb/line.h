@@ -94,6 +94,7 @@ struct fwr_icmb_line {
     int current; /* queue place being sent; -1: none */
     uint16_t frame_length, handed, echoed;
     uint64_t echo_by;
+    bool take_back; /* what is flying is not wanted any more */
     uint8_t frame[FWR_ICMB_FRAME_MAX];
 };
 
