@@ -161,7 +161,7 @@ struct fwr_link_limits fwr_serial_road_limits(enum fwr_serial_mode mode, size_t 
 /* Bytes of storage for one road, aligned as max_align_t. */
 size_t fwr_serial_road_storage(void);
 
-/* Makes a road whose stream is closed. FWR_OK, FWR_E_ARGUMENT, FWR_E_NO_SPACE. */
+/* Makes a road whose stream is yet to be opened. FWR_OK, FWR_E_ARGUMENT, FWR_E_NO_SPACE. */
 int fwr_serial_road_init(struct fwr_serial_road **road, void *storage, size_t size,
                          const struct fwr_serial_road_config *config);
 
@@ -178,8 +178,8 @@ void fwr_serial_road_opened(struct fwr_serial_road *road, uint64_t now);
 void fwr_serial_road_closed(struct fwr_serial_road *road, uint64_t now, int error);
 
 /* As the link's send. FWR_E_SESSION_CLOSED: the stream is closed, or nobody answered lately.
- * FWR_E_BUSY: the window is full, the handshake of the last packet has not come, every sequence
- * number is in use or rests, or the stream takes nothing now. */
+ * FWR_E_BUSY: the handshake of the last packet has not come, the stream takes nothing now, or
+ * nobody has said yet whether it is open. A request beyond the window gives up the oldest. */
 int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t command,
                          const uint8_t *data, size_t length);
 

@@ -2,7 +2,6 @@
 /* See pending.h. */
 #include "link/pending.h"
 
-#include <fwrecover/error.h>
 #include <fwrecover/platform.h>
 
 static void rest(struct fwr_pending *pending, struct fwr_pending_request *request, uint64_t now)
@@ -12,31 +11,60 @@ static void rest(struct fwr_pending *pending, struct fwr_pending_request *reques
     pending->waiting--;
 }
 
-int fwr_pending_add(struct fwr_pending *pending, uint64_t now, uint8_t window, uint8_t command,
-                    uint8_t cookie, uint8_t *sequence)
+/* Gives up a repetition's forerunner, and the oldest of too many. */
+static void make_room(struct fwr_pending *pending, uint64_t now, uint8_t window, uint8_t command,
+                      uint8_t cookie)
 {
-    int found = -1;
+    struct fwr_pending_request *oldest = NULL;
+
+    for (unsigned i = 0; i < FWR_PENDING_SEQUENCES; i++) {
+        struct fwr_pending_request *request = &pending->requests[i];
+
+        if (request->state != FWR_PENDING_WAITING)
+            continue;
+        if (request->command == command && request->cookie == cookie)
+            rest(pending, request, now);
+        else if (oldest == NULL || request->since < oldest->since)
+            oldest = request;
+    }
+    if (oldest != NULL && pending->waiting >= window)
+        rest(pending, oldest, now);
+}
+
+/* Free, or rested long enough, in turn; else the one that has rested longest. */
+static uint8_t choose(const struct fwr_pending *pending, uint64_t now)
+{
+    uint64_t longest = FWR_NEVER;
+    uint8_t chosen = pending->next;
 
     for (uint8_t i = 0; i < FWR_PENDING_SEQUENCES; i++) {
         uint8_t number = (uint8_t)((pending->next + i) % FWR_PENDING_SEQUENCES);
-        struct fwr_pending_request *request = &pending->requests[number];
+        const struct fwr_pending_request *request = &pending->requests[number];
 
-        if (request->state == FWR_PENDING_WAITING && request->command == command &&
-            request->cookie == cookie)
-            rest(pending, request, now);
-        if (request->state == FWR_PENDING_RESTING && now >= request->since + FWR_PENDING_REST_MS)
-            request->state = FWR_PENDING_FREE;
-        if (found < 0 && request->state == FWR_PENDING_FREE)
-            found = number;
+        if (request->state == FWR_PENDING_WAITING)
+            continue;
+        if (request->state == FWR_PENDING_FREE || now >= request->since + FWR_PENDING_REST_MS)
+            return number;
+        if (request->since < longest) {
+            longest = request->since;
+            chosen = number;
+        }
     }
-    if (found < 0 || pending->waiting >= window)
-        return FWR_E_BUSY;
-    pending->requests[found] = (struct fwr_pending_request){
+    return chosen;
+}
+
+uint8_t fwr_pending_add(struct fwr_pending *pending, uint64_t now, uint8_t window, uint8_t command,
+                        uint8_t cookie)
+{
+    uint8_t sequence;
+
+    make_room(pending, now, window, command, cookie);
+    sequence = choose(pending, now);
+    pending->requests[sequence] = (struct fwr_pending_request){
         .state = FWR_PENDING_WAITING, .command = command, .cookie = cookie, .since = now};
-    pending->next = (uint8_t)((found + 1) % FWR_PENDING_SEQUENCES);
+    pending->next = (uint8_t)((sequence + 1) % FWR_PENDING_SEQUENCES);
     pending->waiting++;
-    *sequence = (uint8_t)found;
-    return FWR_OK;
+    return sequence;
 }
 
 void fwr_pending_undo(struct fwr_pending *pending, uint8_t sequence)

@@ -28,10 +28,12 @@ struct fwr_pending {
     uint8_t waiting; /* how many wait */
 };
 
-/* A number for a new request; FWR_E_BUSY when `window` wait already, or all numbers are taken or
- * rest. A request of the same command and cookie is repeated by it, and given up. */
-int fwr_pending_add(struct fwr_pending *pending, uint64_t now, uint8_t window, uint8_t command,
-                    uint8_t cookie, uint8_t *sequence);
+/* The number for a new request. A request of the same command and cookie is repeated by it, and
+ * given up; so is the oldest when `window` (less than FWR_PENDING_SEQUENCES) wait already, because
+ * whoever asks knows the window, too, and has given one up. Of numbers that all rest, the one that
+ * has rested longest is taken. */
+uint8_t fwr_pending_add(struct fwr_pending *pending, uint64_t now, uint8_t window, uint8_t command,
+                        uint8_t cookie);
 
 /* The request was not sent after all: its number is free at once. */
 void fwr_pending_undo(struct fwr_pending *pending, uint8_t sequence);

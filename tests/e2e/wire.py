@@ -4,6 +4,7 @@ end comes out of the other, unless the line is cut, noisy or echoing. A thread o
 
 import errno
 import os
+import queue
 import random
 import select
 import threading
@@ -21,45 +22,50 @@ class Wire:
         self.random = random.Random(seed)
         self.carried = [0, 0]  # bytes, by the end they came from
         self.masters, self.slaves = [], []
+        self.pending = [b"", b""]
+        self.orders, self.done = queue.Queue(), queue.Queue()
         self.wake = os.pipe()
-        self.stopping = False
         self.thread = threading.Thread(target=self._run, daemon=True)
-        self.lock = threading.Lock()
-        self.join()
         self.thread.start()
+        self.join()
 
     def join(self):
         """Plugs the line in."""
-        with self.lock:
-            for end in self.ends:
-                master, slave = os.openpty()
-                tty.setraw(slave)  # nobody may echo before the device is opened
-                os.set_blocking(master, False)
-                self.masters.append(master)
-                self.slaves.append(slave)
-                os.symlink(os.ttyname(slave), end + ".new")
-                os.rename(end + ".new", end)
-            self.pending = [b"", b""]
-        os.write(self.wake[1], b"x")
+        self._order(self._join)
 
     def cut(self):
         """Both devices are gone, with what was under way."""
-        with self.lock:
-            for end in self.ends:
-                os.unlink(end)
-            for handle in self.masters + self.slaves:
-                os.close(handle)
-            self.masters, self.slaves = [], []
-        os.write(self.wake[1], b"x")
+        self._order(self._cut)
 
     def close(self):
-        self.stopping = True
-        os.write(self.wake[1], b"x")
+        self._order(None)
         self.thread.join()
-        if self.masters:
-            self.cut()
         for handle in self.wake:
             os.close(handle)
+
+    def _order(self, what):
+        """The thread does it: nobody else may close what it waits for."""
+        self.orders.put(what)
+        os.write(self.wake[1], b"x")
+        self.done.get()
+
+    def _join(self):
+        for end in self.ends:
+            master, slave = os.openpty()
+            tty.setraw(slave)  # nobody may echo before the device is opened
+            os.set_blocking(master, False)
+            self.masters.append(master)
+            self.slaves.append(slave)
+            os.symlink(os.ttyname(slave), end + ".new")
+            os.rename(end + ".new", end)
+        self.pending = [b"", b""]
+
+    def _cut(self):
+        for end in self.ends[:len(self.masters)]:
+            os.unlink(end)
+        for handle in self.masters + self.slaves:
+            os.close(handle)
+        self.masters, self.slaves = [], []
 
     def __enter__(self):
         return self
@@ -91,23 +97,23 @@ class Wire:
             self.pending[target] = (self.pending[target] + self._spoil(data))[:QUEUE]
 
     def _run(self):
-        while not self.stopping:
-            with self.lock:
-                masters = list(self.masters)
-                writers = [master for end, master in enumerate(masters) if self.pending[end]]
-            readable, writable, _ = select.select(masters + [self.wake[0]], writers, [])
+        while True:
+            writers = [master for end, master in enumerate(self.masters) if self.pending[end]]
+            readable, writable, _ = select.select(self.masters + [self.wake[0]], writers, [])
+            for end, master in enumerate(self.masters):
+                try:
+                    if master in readable:
+                        self._move(end)
+                    if master in writable and self.pending[end]:
+                        sent = os.write(master, self.pending[end])
+                        self.pending[end] = self.pending[end][sent:]
+                except OSError as error:
+                    if error.errno not in (errno.EAGAIN, errno.EIO):
+                        raise
             if self.wake[0] in readable:
-                os.read(self.wake[0], 64)
-            with self.lock:
-                if masters != self.masters:
-                    continue
-                for end, master in enumerate(masters):
-                    try:
-                        if master in readable:
-                            self._move(end)
-                        if master in writable and self.pending[end]:
-                            sent = os.write(master, self.pending[end])
-                            self.pending[end] = self.pending[end][sent:]
-                    except OSError as error:
-                        if error.errno not in (errno.EAGAIN, errno.EIO):
-                            raise
+                os.read(self.wake[0], 1)
+                what = self.orders.get()
+                (what or self._cut)()
+                self.done.put(True)
+                if what is None:
+                    return
