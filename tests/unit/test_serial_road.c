@@ -425,6 +425,8 @@ static void estimates_by_the_line(void **state)
     assert_int_equal(slow.round_trip_ms, 134);
     slow = fwr_serial_road_limits(FWR_SERIAL_BASIC, 9999, 9600);
     assert_int_equal(slow.max_reply, 501);
+    fwr_serial_road_end(road);
+    free(storage);
     make(FWR_SERIAL_BASIC, 1200);
     fwr_serial_road_opened(road, 0);
     assert_int_equal(ask(0, FWR_CMD_READ_TREE, 1), FWR_OK);
