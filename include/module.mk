@@ -13,6 +13,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/host-null.h \
 	include/fwrecover/host-recorder.h \
 	include/fwrecover/host.h \
+	include/fwrecover/icmb.h include/fwrecover/icmb-road.h \
 	include/fwrecover/keyring.h \
 	include/fwrecover/link.h \
 	include/fwrecover/manifest.h \
@@ -21,6 +22,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/platform.h \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
+	include/fwrecover/rfcomm.h \
 	include/fwrecover/rmcp.h \
 	include/fwrecover/rmcp-road.h \
 	include/fwrecover/source-file.h \

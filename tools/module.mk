@@ -27,7 +27,8 @@ fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors
 endif
 if DONOR
 fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c \
-	tools/serial-listener.c tools/serial-listener.h
+	tools/serial-listener.c tools/serial-listener.h \
+	tools/bluetooth-listener.c tools/bluetooth-listener.h
 else
 fwrecover_SOURCES += tools/listener-none.c
 endif

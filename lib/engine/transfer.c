@@ -489,6 +489,8 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     }
     if (!q || answers_too_much(q, error, length)) {
         r->dropped++;
+        if (!q && length > 0 && fwr_cookie_rests(&r->peers[peer].cookies, data[0]))
+            fwr_request_late(&r->peers[peer]);
         return;
     }
     struct fwr_donor_peer *p = &r->peers[peer];
