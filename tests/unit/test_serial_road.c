@@ -155,8 +155,13 @@ static const uint8_t good[] = {0, 0xd9, 0x7e, 0, 1, 2, 3};
 static void carries_a_request_and_its_answer(void **state)
 {
     struct fwr_rmcp_message request;
+    struct fwr_link_limits told;
 
     (void)state;
+    links->limits(links->ctx, &told);
+    assert_memory_equal(&told, &limits, sizeof(told));
+    fwr_serial_road_retry(road); /* not down: nothing */
+    assert_int_equal(states, 1);
     assert_int_equal(ask(0, FWR_CMD_READ_TREE, 1), FWR_OK);
     request = sent();
     assert_int_equal(request.command, FWR_COMMAND_BASE + FWR_CMD_READ_TREE);
@@ -382,6 +387,24 @@ static void goes_down_when_nobody_answers(void **state)
     assert_int_equal(ask(now + SILENCE, FWR_CMD_READ_TREE, 1), FWR_OK);
 }
 
+static void rests_a_minute_at_most(void **state)
+{
+    uint64_t now = 0, next = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        out.length = 0;
+        assert_int_equal(ask(now, FWR_CMD_READ_TREE, 1), FWR_OK);
+        now += SILENCE;
+        fwr_serial_road_timeout(road, now);
+        next = fwr_serial_road_next_timeout(road);
+        assert_in_range(next - now, PAUSE, 60000);
+        if (i < 9)
+            fwr_serial_road_timeout(road, now = next);
+    }
+    assert_int_equal(next - now, 60000);
+}
+
 static void goes_down_with_the_stream(void **state)
 {
     struct fwr_rmcp_message request;
@@ -513,6 +536,7 @@ int main(void)
         BASIC(waits_for_a_full_stream),
         BASIC(goes_down_when_nobody_answers),
         TERMINAL(goes_down_when_nobody_answers),
+        BASIC(rests_a_minute_at_most),
         BASIC(goes_down_with_the_stream),
         BASIC(estimates_by_the_line),
         BASIC(refuses_what_does_not_fit),
