@@ -127,6 +127,14 @@ void fwr_request_want(struct fwr_recipient *r, struct fwr_pending *q)
     q->tries = q->busy = 0;
 }
 
+void fwr_request_listen(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due)
+{
+    leave(r, q);
+    q->state = FWR_PENDING_LISTENING;
+    q->sent = r->now;
+    q->due = due;
+}
+
 void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q)
 {
     leave(r, q);

@@ -15,11 +15,12 @@ struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8
 void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q);
 
 /* The steps of a request's life; nothing else changes its state. It is (again) to be sent, by
- * this peer, when `due`; it was sent and counts as lost when `due`; or its slice is wanted, but
- * nobody is there to be asked. */
+ * this peer, when `due`; it was sent and counts as lost when `due`; its slice is wanted, but nobody
+ * is there to be asked; or its slice will be sent to everybody. */
 void fwr_request_queue(struct fwr_recipient *r, struct fwr_pending *q, uint8_t peer, uint64_t due);
 void fwr_request_sent(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due);
 void fwr_request_want(struct fwr_recipient *r, struct fwr_pending *q);
+void fwr_request_listen(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due);
 
 /* Forgets all that a peer was asked; that a transfer ended is still said. */
 void fwr_request_forget(struct fwr_recipient *r, uint8_t peer);
