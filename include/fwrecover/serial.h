@@ -54,7 +54,8 @@ struct fwr_serial_counters {
     uint64_t overlong;  /* frames longer than FWR_SERIAL_MESSAGE_MAX */
     uint64_t restarted; /* a start in the middle of a frame */
     uint64_t foreign;   /* not for us: our own echo, another address, another's reply */
-    uint64_t late;      /* road: the answer to nothing that waits */
+    uint64_t late;      /* road: answers to requests that had been given up, handed on */
+    uint64_t stray;     /* road: answers to nothing, dropped */
     uint64_t noise;     /* bytes between frames */
 };
 
@@ -145,7 +146,8 @@ struct fwr_serial_road_config {
     /* Puts bytes on the stream, all or nothing, at most FWR_SERIAL_FRAME_MAX: FWR_OK, or
      * FWR_E_BUSY when it takes none now. */
     int (*transmit)(void *ctx, const uint8_t *bytes, size_t length);
-    /* An answer to `command` (enum fwr_command), from the completion code on. */
+    /* An answer to `command` (enum fwr_command), from the completion code on; also one that is
+     * late, which the engine knows by its cookie. */
     void (*reply)(void *ctx, uint8_t command, const uint8_t *reply, size_t length);
     /* The road opened (FWR_OK, with its limits), is worth another try (FWR_OK, NULL), or went
      * down: pass it on to fwr_recipient_peer. */

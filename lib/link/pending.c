@@ -74,14 +74,16 @@ void fwr_pending_undo(struct fwr_pending *pending, uint8_t sequence)
     pending->waiting--;
 }
 
-bool fwr_pending_take(struct fwr_pending *pending, uint8_t sequence)
+bool fwr_pending_take(struct fwr_pending *pending, uint8_t sequence, bool *late)
 {
     struct fwr_pending_request *request = &pending->requests[sequence % FWR_PENDING_SEQUENCES];
 
-    if (request->state != FWR_PENDING_WAITING)
+    if (request->state == FWR_PENDING_FREE)
         return false;
+    *late = request->state == FWR_PENDING_RESTING;
+    if (!*late)
+        pending->waiting--;
     request->state = FWR_PENDING_FREE;
-    pending->waiting--;
     return true;
 }
 

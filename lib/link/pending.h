@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The requests that a road without sessions has under way, by their 6-bit sequence numbers. A
- * number whose request was given up rests, so that a late reply cannot pass for another's.
+ * number whose request was given up rests, so that a late reply cannot pass for another's, and is
+ * known for what it is.
  * Called by the roads; knows no frame and no command's meaning.
  */
 #ifndef FWR_LINK_PENDING_H
@@ -38,9 +39,9 @@ uint8_t fwr_pending_add(struct fwr_pending *pending, uint64_t now, uint8_t windo
 /* The request was not sent after all: its number is free at once. */
 void fwr_pending_undo(struct fwr_pending *pending, uint8_t sequence);
 
-/* A reply came: true when one waits under this number. Its command and cookie are still there
- * until the next call. */
-bool fwr_pending_take(struct fwr_pending *pending, uint8_t sequence);
+/* A reply came: true when one waits under this number, or did and rests, in which case *late. Its
+ * command and cookie are still there until the next call. */
+bool fwr_pending_take(struct fwr_pending *pending, uint8_t sequence, bool *late);
 
 /* Gives up everything sent at `before` or earlier. */
 void fwr_pending_expire(struct fwr_pending *pending, uint64_t now, uint64_t before);

@@ -8,17 +8,20 @@ import queue
 import random
 import select
 import threading
+import time
 import tty
 
 QUEUE = 1 << 16  # bytes under way to an end that does not read; more are lost, as on a line
 
 
 class Wire:
-    """`ends` are the two paths to open; they are links, and stay while devices come and go."""
+    """`ends` are the two paths to open; they are links, and stay while devices come and go.
+    With `baud` a character takes its time, 10 bits; without, none."""
 
-    def __init__(self, folder, name, noise=0.0, echo=False, seed=1):
+    def __init__(self, folder, name, noise=0.0, echo=False, baud=0, seed=1):
         self.ends = [os.path.join(folder, f"{name}-{end}") for end in "ab"]
-        self.noise, self.echo = noise, echo
+        self.noise, self.echo, self.baud = noise, echo, baud
+        self.free = [0.0, 0.0]  # when each end's line has carried what is on it
         self.random = random.Random(seed)
         self.carried = [0, 0]  # bytes, by the end they came from
         self.masters, self.slaves = [], []
@@ -96,17 +99,29 @@ class Wire:
         for target in targets:
             self.pending[target] = (self.pending[target] + self._spoil(data))[:QUEUE]
 
+    def _due(self, end):
+        """How long the next bytes to this end are still on the line."""
+        return max(0.0, self.free[end] - time.monotonic()) if self.baud else 0.0
+
+    def _deliver(self, end):
+        piece = self.pending[end][:16] if self.baud else self.pending[end]
+        sent = os.write(self.masters[end], piece)
+        self.pending[end] = self.pending[end][sent:]
+        if self.baud:
+            self.free[end] = max(self.free[end], time.monotonic() - 0.1) + sent * 10 / self.baud
+
     def _run(self):
         while True:
-            writers = [master for end, master in enumerate(self.masters) if self.pending[end]]
-            readable, writable, _ = select.select(self.masters + [self.wake[0]], writers, [])
+            waiting = [end for end in range(len(self.masters)) if self.pending[end]]
+            writers = [self.masters[end] for end in waiting if not self._due(end)]
+            wait = min((self._due(end) for end in waiting if self._due(end)), default=None)
+            readable, writable, _ = select.select(self.masters + [self.wake[0]], writers, [], wait)
             for end, master in enumerate(self.masters):
                 try:
                     if master in readable:
                         self._move(end)
                     if master in writable and self.pending[end]:
-                        sent = os.write(master, self.pending[end])
-                        self.pending[end] = self.pending[end][sent:]
+                        self._deliver(end)
                 except OSError as error:
                     if error.errno not in (errno.EAGAIN, errno.EIO):
                         raise

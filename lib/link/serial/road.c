@@ -236,6 +236,7 @@ static void take(struct fwr_serial_road *road, uint64_t now)
     const struct fwr_rmcp_message *message = &road->decoder.message;
     const struct fwr_pending_request *request =
         &road->pending.requests[message->sequence % FWR_PENDING_SEQUENCES];
+    bool late;
 
     if (message->netfn != FWR_NETFN_OEM_REPLY ||
         (mode(road) == FWR_SERIAL_BASIC &&
@@ -243,12 +244,15 @@ static void take(struct fwr_serial_road *road, uint64_t now)
         road->counters.foreign++;
         return;
     }
-    if (message->length < 1 || request->state != FWR_PENDING_WAITING ||
-        message->command != (uint8_t)(road->config->command_base + request->command)) {
-        road->counters.late++;
+    if (message->length < 1 ||
+        message->command != (uint8_t)(road->config->command_base + request->command) ||
+        !fwr_pending_take(&road->pending, message->sequence, &late)) {
+        road->counters.stray++;
         return;
     }
-    fwr_pending_take(&road->pending, message->sequence);
+    /* One that comes late is handed on, too: the engine knows it by its cookie, and learns how
+     * slow the road is. */
+    road->counters.late += late;
     road->unready = false;
     road->unanswered = false;
     road->heard = now;
