@@ -11,7 +11,7 @@
 #include <fwrecover/error.h>
 #include <fwrecover/platform.h>
 
-#include "link/pending.h"
+#include "link/outstanding.h"
 
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   60000
@@ -39,7 +39,7 @@ struct fwr_serial_road {
     uint32_t pause;    /* ms, doubled with every failure */
     uint32_t line_ms;  /* what a full window takes on the line, there and back */
     uint8_t doubts;    /* refusals that blame the request, in a row */
-    struct fwr_pending pending;
+    struct fwr_outstanding outstanding;
     struct fwr_serial_counters counters;
     struct fwr_frame_decoder decoder;
 };
@@ -94,7 +94,7 @@ static bool are_possible(const struct fwr_link_limits *limits, enum fwr_serial_m
 static void reset(struct fwr_serial_road *road)
 {
     /* The stream may lead to someone else next time, who knows nothing of these. */
-    memset(&road->pending, 0, sizeof(road->pending));
+    memset(&road->outstanding, 0, sizeof(road->outstanding));
     fwr_frame_decoder_reset(&road->decoder);
     road->unready = false;
     road->unanswered = false;
@@ -120,7 +120,7 @@ void fwr_serial_road_closed(struct fwr_serial_road *road, uint64_t now, int erro
 /* The stream is open, but nobody is at its other end. */
 static void go_silent(struct fwr_serial_road *road, uint64_t now)
 {
-    fwr_pending_expire(&road->pending, now, now);
+    fwr_outstanding_expire(&road->outstanding, now, now);
     road->unready = false;
     road->unanswered = false;
     road->pause = road->pause == 0 ? PAUSE_FIRST_MS : road->pause * 2;
@@ -183,11 +183,11 @@ int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t com
     road->refused = road->unready && now < road->ready_at;
     if (road->refused)
         return FWR_E_BUSY;
-    sequence = fwr_pending_add(&road->pending, now, road->limits.window, command, data[0]);
+    sequence = fwr_outstanding_add(&road->outstanding, now, road->limits.window, command, data[0]);
     size = build(road, sequence, command, data, length, frame);
     error = road->config->transmit(road->config->ctx, frame, size);
     if (error != FWR_OK) {
-        fwr_pending_undo(&road->pending, sequence);
+        fwr_outstanding_undo(&road->outstanding, sequence);
         return error;
     }
     if (!road->unanswered || now >= road->sent + SILENCE_MS + road->line_ms)
@@ -215,7 +215,7 @@ static bool is_doubtful(struct fwr_serial_road *road, uint8_t code)
 
 /* A stack that refuses may do so without our number and cookie; the sequence number says which
  * request it means. */
-static void hand_over(struct fwr_serial_road *road, const struct fwr_pending_request *request,
+static void hand_over(struct fwr_serial_road *road, const struct fwr_outstanding_request *request,
                       const struct fwr_rmcp_message *message)
 {
     uint8_t error[ERROR_SIZE] = {message->data[0]};
@@ -234,8 +234,8 @@ static void hand_over(struct fwr_serial_road *road, const struct fwr_pending_req
 static void take(struct fwr_serial_road *road, uint64_t now)
 {
     const struct fwr_rmcp_message *message = &road->decoder.message;
-    const struct fwr_pending_request *request =
-        &road->pending.requests[message->sequence % FWR_PENDING_SEQUENCES];
+    const struct fwr_outstanding_request *request =
+        &road->outstanding.requests[message->sequence % FWR_OUTSTANDING_SEQUENCES];
     bool late;
 
     if (message->netfn != FWR_NETFN_OEM_REPLY ||
@@ -246,7 +246,7 @@ static void take(struct fwr_serial_road *road, uint64_t now)
     }
     if (message->length < 1 ||
         message->command != (uint8_t)(road->config->command_base + request->command) ||
-        !fwr_pending_take(&road->pending, message->sequence, &late)) {
+        !fwr_outstanding_take(&road->outstanding, message->sequence, &late)) {
         road->counters.stray++;
         return;
     }
@@ -299,9 +299,9 @@ uint64_t fwr_serial_road_next_timeout(const struct fwr_serial_road *road)
         return road->retry_at;
     /* Who was refused wants to know when to ask again. */
     next = road->unready && road->refused ? road->ready_at : FWR_NEVER;
-    if (road->pending.waiting == 0)
+    if (road->outstanding.waiting == 0)
         return next;
-    next = earlier(next, fwr_pending_oldest(&road->pending) + FORGET_MS + road->line_ms);
+    next = earlier(next, fwr_outstanding_oldest(&road->outstanding) + FORGET_MS + road->line_ms);
     return earlier(next, road->heard + SILENCE_MS + road->line_ms);
 }
 
@@ -315,12 +315,12 @@ void fwr_serial_road_timeout(struct fwr_serial_road *road, uint64_t now)
         fwr_serial_road_retry(road);
     if (now >= road->ready_at)
         road->unready = false;
-    if (road->pending.waiting == 0)
+    if (road->outstanding.waiting == 0)
         return;
     if (now >= road->heard + SILENCE_MS + road->line_ms)
         go_silent(road, now);
     else if (now >= patience)
-        fwr_pending_expire(&road->pending, now, now - patience);
+        fwr_outstanding_expire(&road->outstanding, now, now - patience);
 }
 
 /* ---- life ---- */
