@@ -3,6 +3,7 @@
  * What tests/e2e/bluetooth needs inside its virtual machine and no small package brings:
  *
  *   up NUMBER | down NUMBER          an adapter on, and to be found; off
+ *   deaf NUMBER                      cannot be called, while what is connected remains
  *   cut NUMBER                       ends its connections, as a peer out of range would
  *   echo-listen ADDRESS/CHANNEL      sends one caller's bytes back, through fwrecover/rfcomm.h
  *   echo ADDRESS ADDRESS/CHANNEL N   calls it from an adapter, N times 45 bytes
@@ -139,18 +140,22 @@ static bool await(int fd, short events)
 
 /* ---- adapters ---- */
 
-static int adapter(const char *number, bool up)
+enum order { UP, DOWN, DEAF };
+
+static int adapter(const char *number, enum order order)
 {
     struct hci_info info = {.adapter = (uint16_t)strtoul(number, NULL, 10)};
-    struct hci_request scan = {info.adapter, SCAN_BOTH};
+    struct hci_request scan = {info.adapter, order == DEAF ? 0 : SCAN_BOTH};
     int fd = socket(FAMILY_BLUETOOTH, SOCK_RAW | SOCK_CLOEXEC, PROTOCOL_HCI);
 
     if (fd < 0)
         return system_failure("the adapters' socket");
-    if (ioctl(fd, up ? HCI_UP : HCI_DOWN, (unsigned long)info.adapter) != 0 && errno != EALREADY)
-        return system_failure(up ? "switching an adapter on" : "switching an adapter off");
-    if (!up)
-        return 0;
+    if (order == DOWN)
+        return ioctl(fd, HCI_DOWN, (unsigned long)info.adapter) == 0
+                   ? 0
+                   : system_failure("switching an adapter off");
+    if (order == UP && ioctl(fd, HCI_UP, (unsigned long)info.adapter) != 0 && errno != EALREADY)
+        return system_failure("switching an adapter on");
     if (ioctl(fd, HCI_SCAN, &scan) != 0 || ioctl(fd, HCI_INFO, &info) != 0)
         return system_failure("setting an adapter up");
     for (int i = 5; i >= 0; i--)
@@ -392,8 +397,12 @@ int main(int argc, char **argv)
     const char *order = argc > 1 ? argv[1] : "";
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 3 && (strcmp(order, "up") == 0 || strcmp(order, "down") == 0))
-        return adapter(argv[2], order[0] == 'u');
+    if (argc == 3 && strcmp(order, "up") == 0)
+        return adapter(argv[2], UP);
+    if (argc == 3 && strcmp(order, "down") == 0)
+        return adapter(argv[2], DOWN);
+    if (argc == 3 && strcmp(order, "deaf") == 0)
+        return adapter(argv[2], DEAF);
     if (argc == 3 && strcmp(order, "cut") == 0)
         return cut(argv[2]);
     if (argc == 3 && strcmp(order, "echo-listen") == 0)
