@@ -13,6 +13,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/host-null.h \
 	include/fwrecover/host-recorder.h \
 	include/fwrecover/host.h \
+	include/fwrecover/icmb.h include/fwrecover/icmb-road.h \
 	include/fwrecover/keyring.h \
 	include/fwrecover/link.h \
 	include/fwrecover/manifest.h \

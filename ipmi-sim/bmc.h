@@ -21,6 +21,7 @@
 #include "ipmi-sim/client.h"
 #include "ipmi-sim/config.h"
 #include "ipmi-sim/host.h"
+#include "ipmi-sim/icmb.h"
 #include "ipmi-sim/serial.h"
 #include "oem-cmds/lanserv.h"
 
@@ -44,6 +45,7 @@ struct sim_bmc {
     struct fwr_source_flash own;
     struct fwr_source_file files[SIM_IMAGES_MAX];
     const struct fwr_source *sources[FWR_DONOR_IMAGES_MAX];
+    struct sim_icmb icmb;
     struct sim_client clients[SIM_DONORS_MAX];
     const struct fwr_link *links[SIM_DONORS_MAX];
     struct fwr_peer peers[SIM_DONORS_MAX];
@@ -88,5 +90,6 @@ void sim_work_kick(void *bmc);
 /* Messages to the BMC that may be a sign of life of its host: the boot proof. */
 bool sim_work_other(void *bmc, channel_t *channel, msg_t *message);
 extern const struct sim_client_events sim_work_client_events;
+extern const struct sim_icmb_events sim_work_icmb_events;
 
 #endif

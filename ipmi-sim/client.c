@@ -6,6 +6,8 @@
 
 static const struct sim_client_kind *kind_of(const struct sim_donor_config *config)
 {
+    if (config->icmb != 0)
+        return &sim_client_icmb;
     return config->device != NULL ? &sim_client_serial : &sim_client_rmcp;
 }
 

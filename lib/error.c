@@ -14,6 +14,7 @@ enum {
     CC_OK = 0x00,
     CC_NOT_HELD = 0x80,
     CC_TRANSFER = 0x81,
+    CC_BROADCAST = 0x82,
     CC_BUSY = 0xC0,
     CC_COMMAND = 0xC1,
     CC_LUN = 0xC2,
@@ -58,6 +59,8 @@ static const struct row rows[] = {
     {FWR_E_UNKNOWN_SLOT, CC_NOT_FOUND, "unknown-slot", "There is no such component slot here"},
     {FWR_E_UNKNOWN_TRANSFER, CC_TRANSFER, "unknown-transfer",
      "The transfer has ended or was never granted to this peer"},
+    {FWR_E_BY_BROADCAST, CC_BROADCAST, "by-broadcast",
+     "The bytes come by broadcast, to everybody who wants them"},
     {FWR_E_NOT_HELD, CC_NOT_HELD, "not-held", "The donor no longer holds these bytes intact"},
     {FWR_E_RANGE, CC_RANGE, "range", "Offset or length lies outside the object"},
     {FWR_E_STALE, CC_STATE, "stale", "A newer run or generation is already in force"},
@@ -222,6 +225,8 @@ int fwr_error_from_completion_code(uint8_t code)
         return FWR_E_NOT_HELD;
     case CC_TRANSFER:
         return FWR_E_UNKNOWN_TRANSFER;
+    case CC_BROADCAST:
+        return FWR_E_BY_BROADCAST;
     case CC_BUSY:
     case CC_UPDATE_MODE:
     case CC_INITIALIZING:

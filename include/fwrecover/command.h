@@ -38,7 +38,7 @@ enum fwr_command {
     FWR_CMD_OFFER = 0x07,
     FWR_CMD_GET_WANTED = 0x08,
     FWR_CMD_WRITE_DATA = 0x09,
-    FWR_CMD_BLOCK_DATA = 0x0a, /* reserved for the ICMB broadcast */
+    FWR_CMD_BLOCK_DATA = 0x0a, /* a broadcast, without cookie and reply */
     FWR_CMD_START = 0x0b,
     FWR_CMD_ABORT = 0x0c,
     FWR_CMD_GET_STATUS = 0x0d,
@@ -53,8 +53,8 @@ enum fwr_command {
 /* "Request Image", for logs; "?" outside the enum. */
 const char *fwr_command_name(uint8_t command);
 
-#define FWR_TAG_SIZE 8 /* first bytes of a manifest id */
-#define FWR_KEY_SIZE 8 /* first bytes of the compatibility hash */
+#define FWR_TAG_SIZE       8 /* first bytes of a manifest id */
+#define FWR_KEY_SIZE       8 /* first bytes of the compatibility hash */
 
 enum fwr_role {
     FWR_ROLE_DONOR = 1 << 0,
@@ -63,7 +63,11 @@ enum fwr_role {
 
 enum fwr_codec {
     FWR_CODEC_NONE = 0,
+    FWR_CODEC_LZ4 = 1, /* LZ4 block format */
 };
+/* Beside the codec of Read Blocks: the bytes may come by Block Data instead. Beside the codecs of
+ * Accept Offer: the donor does that. */
+#define FWR_CODEC_BROADCAST 0x80
 
 /* Objects of Get Wanted and Write Data; the read commands name theirs implicitly. */
 enum fwr_object {
@@ -153,6 +157,7 @@ struct fwr_accept_offer_reply {
     uint16_t max_length; /* longest read answered, bytes */
     uint8_t window;      /* requests that may be outstanding in this transfer */
     uint16_t retry;      /* BUSY: tenths of a second */
+    uint8_t codecs;      /* bit n: enum fwr_codec value n may be asked for, FWR_CODEC_BROADCAST */
 };
 
 /* Read Tree, Read Blocks */
@@ -161,7 +166,7 @@ struct fwr_read_request {
     uint32_t transfer;
     uint32_t offset; /* byte of the tree object, or chip address */
     uint16_t length;
-    uint8_t codec; /* enum fwr_codec */
+    uint8_t codec; /* enum fwr_codec, with FWR_CODEC_BROADCAST or without */
     uint16_t skip; /* position in the coded stream; zero without a codec */
 };
 
@@ -240,6 +245,15 @@ struct fwr_write_data_request {
     const uint8_t *data;
     size_t length; /* at least 1 */
 };
+
+/* Block Data: to everybody on the road who wants it, and believed by nobody before it hashes. */
+struct fwr_block_data {
+    uint32_t tag;     /* the first 4 bytes of the image's, as a number */
+    uint32_t address; /* on the chip */
+    const uint8_t *data;
+    size_t length; /* at least 1 */
+};
+#define FWR_BLOCK_DATA_HEADER 8
 
 /* A reply of cookie and result: Write Data, Start, Abort, Set Policy. */
 struct fwr_result_reply {
@@ -390,6 +404,7 @@ enum fwr_peer_flag {
     FWR_PEER_ASKED = 1 << 0,   /* in this run */
     FWR_PEER_SERVING = 1 << 1, /* has a transfer now */
     FWR_PEER_DROPPED = 1 << 2, /* `reason` says why */
+    FWR_PEER_CARRIES = 1 << 3, /* of the roads with a transfer, one that blocks come over now */
 };
 struct fwr_peer_entry {
     uint8_t peer;              /* the recipient's number for it */
@@ -397,8 +412,11 @@ struct fwr_peer_entry {
     uint8_t reason;            /* why it was last passed over or dropped, 0 = it was not */
     uint8_t flags;             /* enum fwr_peer_flag bits */
     uint8_t tag[FWR_TAG_SIZE]; /* what it offered last; zero = nothing */
+    uint32_t bytes;            /* data bytes that came over this road in this run */
+    uint32_t rate;             /* bytes a second: measured, else what the road should bring */
+    uint16_t round_trip;       /* milliseconds, smoothed; 0 = not measured */
 };
-#define FWR_PEER_ENTRY_SIZE 12
+#define FWR_PEER_ENTRY_SIZE 24
 
 /* The head of the trust page. */
 enum fwr_trust_state {
@@ -439,6 +457,7 @@ FWR_CODEC_PAIR(get_wanted_request, get_wanted_request);
 FWR_CODEC_PAIR(get_wanted_reply, get_wanted_reply);
 FWR_CODEC_PAIR(wanted, wanted);
 FWR_CODEC_PAIR(write_data_request, write_data_request);
+FWR_CODEC_PAIR(block_data, block_data);
 FWR_CODEC_PAIR(result_reply, result_reply);
 FWR_CODEC_PAIR(start_request, start_request);
 FWR_CODEC_PAIR(abort_request, start_request);

@@ -36,6 +36,7 @@ enum fwr_error {
     FWR_E_RANGE = -13,            /* offset or length outside the object */
     FWR_E_STALE = -14,            /* older run or generation than the one in force */
     FWR_E_NOT_FOUND = -15,        /* no such image, key or record */
+    FWR_E_BY_BROADCAST = -16,     /* no error: the bytes asked for come by Block Data */
 
     /* Envelope, manifest, trust */
     FWR_E_ENVELOPE = -20,          /* not an envelope, or its lengths do not add up */
@@ -141,7 +142,7 @@ const char *fwr_error_name(int error);
 const char *fwr_error_text(int error);
 
 /* The IPMI completion code that answers a request which failed with this error
- * (IPMI 2.0 table 5-2; 80h and 81h are ours, see doc/WIRE.md). */
+ * (IPMI 2.0 table 5-2; 80h to 82h are ours, see doc/WIRE.md). */
 uint8_t fwr_error_completion_code(int error);
 
 /* The error that a completion code received from a peer stands for. */

@@ -23,6 +23,8 @@ struct fwr_offer {
     uint8_t medium;            /* enum fwr_medium, known from the local link */
     uint8_t load;              /* percent, as the donor says */
     uint32_t round_trip_ms;    /* measured */
+    uint32_t rate;             /* bytes a second: as measured, else as the road should bring;
+                                  0 = nothing is known */
     uint8_t tag[FWR_TAG_SIZE]; /* of the signed manifest */
     uint32_t sequence;         /* signed */
     uint32_t security_version; /* signed */
@@ -50,7 +52,8 @@ struct fwr_policy_rules {
 };
 
 /* The default policy: the pinned or else the newest signed sequence, then the better medium,
- * then the lower load in quarters, then the shorter round trip. `rules` stays the caller's and
+ * then the lower load in quarters, then the shorter round trip and the higher rate, each where they
+ * differ by a factor of two or so. `rules` stays the caller's and
  * may change between recoveries. */
 void fwr_policy_default_init(struct fwr_policy *policy, struct fwr_policy_rules *rules);
 

@@ -41,6 +41,7 @@ enum fwr_purpose {
     FWR_PURPOSE_READ,   /* a slice of a fetch */
     FWR_PURPOSE_END,    /* End Transfer */
     FWR_PURPOSE_CALL,   /* Offer, to be fetched */
+    FWR_PURPOSE_TRY,    /* Request Image for the image in use, over a better road */
 };
 
 enum fwr_pending_state {
@@ -123,10 +124,15 @@ struct fwr_donor_peer {
     uint32_t nonce;
     uint32_t round_trip; /* smoothed, in eighths of a millisecond */
     uint32_t variation;  /* in quarters of a millisecond */
+    uint32_t bytes;      /* received in this run */
+    uint32_t rate;       /* bytes a second, smoothed; 0: not measured */
     uint32_t rate_bytes; /* received since rate_since */
     uint64_t rate_since;
-    uint64_t heard;      /* when the last answer came */
-    uint64_t not_before; /* said it was busy until then */
+    uint64_t try_at;      /* when the road is tried next, see roads.h */
+    uint32_t try_pause;   /* between the last try and that, ms */
+    uint32_t tried_bytes; /* received when it was tried last */
+    uint64_t heard;       /* when the last answer came */
+    uint64_t not_before;  /* said it was busy until then */
     struct fwr_cookies cookies;
 };
 
@@ -349,6 +355,7 @@ struct fwr_recipient {
     uint32_t fetch_order;
     uint32_t dropped; /* replies that matched nothing */
     struct fwr_caller pusher;
+    uint64_t look_up_at; /* when a better road is tried */
 
     /* negotiate */
     struct fwr_candidate *candidates;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "request.h"
+#include "roads.h"
 #include "transfer.h"
 
 #define PENALTY_MAX     200
@@ -17,14 +18,14 @@ static bool usable(const struct fwr_recipient *r, uint8_t peer)
     return r->peers[peer].transfer_state == FWR_TRANSFER_OPEN && r->peers[peer].reach == FWR_OK;
 }
 
-/* The open transfer with the fewest ranges; among equals the one that lied least, then the
- * nearest. The one that failed this fetch comes last. */
+/* Of the transfers on the best medium the one with the fewest ranges; among equals the one that
+ * lied least, then the nearest. The one that failed this fetch comes last. */
 static uint8_t fetch_choose(const struct fwr_recipient *r, const struct fwr_fetch *f)
 {
     uint8_t best = FWR_NONE;
 
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {
-        if (!usable(r, i))
+        if (!fwr_roads_carries(r, i))
             continue;
         if (best == FWR_NONE || best == f->avoid) {
             best = i;
@@ -86,7 +87,8 @@ void fwr_fetch_release(struct fwr_recipient *r, struct fwr_fetch *f)
             fwr_request_want(r, &r->pending[i]);
     if (f->source == FWR_NONE)
         return;
-    r->peers[f->source].fetches--;
+    if (--r->peers[f->source].fetches == 0)
+        fwr_request_measure_rate(r, &r->peers[f->source]);
     if (f->source == fwr_push_peer(r))
         f->asked = f->have;
     f->source = FWR_NONE;
@@ -113,6 +115,7 @@ void fwr_fetch_take(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, 
     f->author = peer;
     f->have += (uint32_t)length;
     r->status.bytes_received += (uint32_t)length;
+    r->peers[peer].bytes += (uint32_t)length;
     r->peers[peer].rate_bytes += (uint32_t)length;
 }
 

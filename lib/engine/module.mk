@@ -29,6 +29,7 @@ fwr_sources += \
 	lib/engine/repair.c lib/engine/repair.h \
 	lib/engine/request.c lib/engine/request.h \
 	lib/engine/report.c \
+	lib/engine/roads.c lib/engine/roads.h \
 	lib/engine/scan.c lib/engine/scan.h \
 	lib/engine/storage.c lib/engine/storage.h \
 	lib/engine/transfer.c lib/engine/transfer.h \

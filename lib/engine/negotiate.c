@@ -10,6 +10,7 @@
 #include "bank.h"
 #include "call.h"
 #include "fetch.h"
+#include "roads.h"
 #include "scan.h"
 #include "transfer.h"
 
@@ -408,7 +409,8 @@ static bool acceptable(const struct fwr_recipient *r, const struct fwr_candidate
     const struct fwr_donor_peer *p = &r->peers[c->offer.peer];
 
     return c->verdict == FWR_OK && memcmp(c->offer.tag, r->id, FWR_TAG_SIZE) == 0 &&
-           p->transfer_state == FWR_TRANSFER_NONE && p->reach == FWR_OK && p->answer == FWR_OK;
+           p->transfer_state == FWR_TRANSFER_NONE && p->reach == FWR_OK && p->answer == FWR_OK &&
+           fwr_roads_useful(r, c->offer.peer);
 }
 
 uint8_t fwr_negotiate_accept(struct fwr_recipient *r)
@@ -436,6 +438,28 @@ uint8_t fwr_negotiate_accept(struct fwr_recipient *r)
         count++;
     }
     return count;
+}
+
+bool fwr_negotiate_known(struct fwr_recipient *r, uint8_t peer)
+{
+    struct fwr_candidate *c = NULL;
+
+    for (uint8_t i = 0; i < r->candidate_count && !c; i++)
+        if (r->candidates[i].offer.peer == peer &&
+            memcmp(r->candidates[i].offer.tag, r->id, FWR_TAG_SIZE) == 0)
+            c = &r->candidates[i];
+    if (!c && (r->chosen < 0 || r->candidate_count == r->candidate_max))
+        return false;
+    if (!c) {
+        c = &r->candidates[r->candidate_count++];
+        *c = r->candidates[r->chosen];
+    }
+    c->offer.peer = peer;
+    c->offer.medium = r->peers[peer].limits.medium;
+    c->offer.round_trip_ms = r->peers[peer].round_trip / 8;
+    c->offer.rate = fwr_roads_rate(r, peer);
+    c->verdict = r->config.policy->admit(r->config.policy->ctx, &c->offer);
+    return c->verdict == FWR_OK;
 }
 
 void fwr_negotiate_pushed(struct fwr_recipient *r, const struct fwr_offer_request *offer)

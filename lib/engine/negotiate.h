@@ -34,6 +34,10 @@ void fwr_negotiate_gained(struct fwr_recipient *r);
  * Returns how many are open or being opened. */
 uint8_t fwr_negotiate_accept(struct fwr_recipient *r);
 
+/* A peer has the image in use as well: makes it one of those that may be accepted. False when the
+ * policy does not admit it. */
+bool fwr_negotiate_known(struct fwr_recipient *r, uint8_t peer);
+
 /* A console offers an image: takes it as the only candidate. */
 void fwr_negotiate_pushed(struct fwr_recipient *r, const struct fwr_offer_request *offer);
 

@@ -23,6 +23,16 @@ static int order(uint32_t a, uint32_t b)
     return a < b ? -1 : a > b;
 }
 
+/* How many bits a number has: what is twice as much is one more. */
+static uint32_t magnitude(uint32_t value)
+{
+    uint32_t bits = 0;
+
+    for (; value > 0; value >>= 1)
+        bits++;
+    return bits;
+}
+
 static int compare(void *ctx, const struct fwr_offer *a, const struct fwr_offer *b)
 {
     int result = order(b->sequence, a->sequence);
@@ -32,6 +42,10 @@ static int compare(void *ctx, const struct fwr_offer *a, const struct fwr_offer 
         result = order(a->medium, b->medium);
     if (result == 0)
         result = order(a->load / 25, b->load / 25);
+    if (result == 0)
+        result = order(magnitude(a->round_trip_ms), magnitude(b->round_trip_ms));
+    if (result == 0)
+        result = order(magnitude(b->rate), magnitude(a->rate));
     if (result == 0)
         result = order(a->round_trip_ms, b->round_trip_ms);
     return result != 0 ? result : order(a->peer, b->peer);

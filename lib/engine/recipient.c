@@ -15,6 +15,7 @@
 #include "negotiate.h"
 #include "phase.h"
 #include "repair.h"
+#include "roads.h"
 #include "storage.h"
 #include "transfer.h"
 
@@ -226,6 +227,11 @@ static void begin_run(struct fwr_recipient *r, enum fwr_start_mode mode, uint32_
     memset(&r->status, 0, sizeof(r->status));
     r->status.bad_block = FWR_NO_ADDRESS;
     r->segments_wrong = r->segments_done = 0;
+    for (uint8_t i = 0; i <= r->config.peer_count; i++) {
+        struct fwr_donor_peer *p = &r->peers[i];
+        p->bytes = p->tried_bytes = p->try_pause = 0;
+        p->try_at = 0;
+    }
 }
 
 int fwr_recipient_start(struct fwr_recipient *r, uint64_t now, enum fwr_start_mode mode,
@@ -337,6 +343,8 @@ void fwr_recipient_peer(struct fwr_recipient *r, uint64_t now, uint8_t peer, int
         r->peers[peer].limits = *limits;
     if (error && r->peers[peer].transfer_state != FWR_TRANSFER_NONE)
         fwr_transfer_drop(r, peer, error);
+    if (error == FWR_OK)
+        fwr_roads_came(r, peer);
 }
 
 /* Keeps the chosen image's donors at work: brings in the next best when one was lost. */
@@ -386,6 +394,7 @@ int fwr_recipient_step(struct fwr_recipient *r, uint64_t now)
     if (error >= 0 && !r->outstanding && fwr_phase_row(r)->needs_donors) {
         int lost = keep_donors(r);
         error = lost ? lost : error;
+        fwr_roads_look_up(r);
     }
     if (error < 0) {
         turn_away(r, phase, error);
@@ -396,8 +405,12 @@ int fwr_recipient_step(struct fwr_recipient *r, uint64_t now)
 
 uint64_t fwr_recipient_next_timeout(const struct fwr_recipient *r)
 {
-    uint64_t next = fwr_transfer_next_timeout(r);
+    uint64_t next = fwr_transfer_next_timeout(r), better = FWR_NEVER;
 
+    if (fwr_phase_row(r)->needs_donors)
+        better = fwr_roads_next_timeout(r);
+    if (better < next)
+        next = better;
     return r->deadline < next ? r->deadline : next;
 }
 
@@ -405,6 +418,8 @@ void fwr_recipient_timeout(struct fwr_recipient *r, uint64_t now)
 {
     r->now = now;
     fwr_transfer_timeout(r);
+    if (fwr_phase_row(r)->needs_donors)
+        fwr_roads_look_up(r);
     if (now < r->deadline)
         return;
     if (r->phase == FWR_PHASE_BACKOFF) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "roads.h"
 #include "transfer.h"
 
 #define LINE_MAX 200
@@ -120,26 +121,48 @@ static struct fwr_peer_entry peer_entry(const struct fwr_recipient *r, uint8_t p
     }
     if (entry.reason > 0)
         entry.flags |= FWR_PEER_DROPPED;
+    if (fwr_roads_carries(r, peer))
+        entry.flags |= FWR_PEER_CARRIES;
+    entry.bytes = p->bytes;
+    entry.rate = fwr_roads_rate(r, peer);
+    entry.round_trip = (uint16_t)(p->round_trip / 8 < UINT16_MAX ? p->round_trip / 8 : UINT16_MAX);
     return entry;
 }
 
-static int peers_page(const struct fwr_recipient *r, uint8_t *page, size_t capacity)
+/* The page is made in pieces, since all of it would be much for a small stack: a head, and the
+ * entries, of which those that were asked for are copied. */
+static int peers_page(const struct fwr_recipient *r, const struct fwr_read_page_request *request,
+                      uint8_t *reply, size_t capacity)
 {
     struct fwr_peers_page head = {.count = r->config.peer_count, .entry_size = FWR_PEER_ENTRY_SIZE};
-    int length = fwr_peers_page_encode(&head, page, capacity);
+    uint32_t length = FWR_PEERS_PAGE_SIZE + (uint32_t)head.count * FWR_PEER_ENTRY_SIZE;
+    uint8_t piece[FWR_PEER_ENTRY_SIZE];
+    size_t out = 2, room = capacity - 2 < request->length ? capacity - 2 : request->length;
+    uint32_t at = 0;
 
-    for (uint8_t i = 0; i < head.count && length > 0; i++) {
-        struct fwr_peer_entry entry = peer_entry(r, i);
-        int more = fwr_peer_entry_encode(&entry, page + length, capacity - (size_t)length);
-        length = more < 0 ? more : length + more;
+    if (request->offset > length)
+        return FWR_E_RANGE;
+    reply[0] = request->cookie;
+    reply[1] = 1;
+    for (unsigned i = 0; i <= head.count && out - 2 < room; i++) {
+        struct fwr_peer_entry entry =
+            i > 0 ? peer_entry(r, (uint8_t)(i - 1)) : (struct fwr_peer_entry){0};
+        int size = i > 0 ? fwr_peer_entry_encode(&entry, piece, sizeof(piece))
+                         : fwr_peers_page_encode(&head, piece, sizeof(piece));
+        if (size < 0)
+            return size;
+        for (uint32_t k = 0; k < (uint32_t)size && out - 2 < room; k++)
+            if (at + k >= request->offset)
+                reply[out++] = piece[k];
+        at += (uint32_t)size;
     }
-    return length;
+    return (int)out;
 }
 
 int fwr_report_page(struct fwr_recipient *r, const struct fwr_read_page_request *request,
                     uint8_t *reply, size_t capacity)
 {
-    uint8_t page[FWR_PEERS_PAGE_SIZE + FWR_PEERS_MAX * FWR_PEER_ENTRY_SIZE];
+    uint8_t page[FWR_STATUS_PAGE_SIZE];
     struct fwr_status_page status;
     uint8_t generation = request->page == FWR_PAGE_LOG ? r->log_generation : 1;
     int length;
@@ -157,8 +180,7 @@ int fwr_report_page(struct fwr_recipient *r, const struct fwr_read_page_request 
         length = fwr_status_page_encode(&status, page, sizeof(page));
         break;
     case FWR_PAGE_PEERS:
-        length = peers_page(r, page, sizeof(page));
-        break;
+        return peers_page(r, request, reply, capacity);
     default:
         return FWR_E_RANGE;
     }

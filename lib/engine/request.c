@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FIRST_TIMEOUT_MS 1000 /* before anything was measured */
+#define RATE_LEAST_MS    200  /* less is too short to measure a rate by */
 #define MIN_TIMEOUT_MS   60   /* a busy single-threaded BMC may need this long */
 
 uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor_peer *p)
@@ -24,10 +25,12 @@ uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor
 
 uint32_t fwr_request_timeout(const struct fwr_donor_peer *p)
 {
-    uint32_t ms = FIRST_TIMEOUT_MS;
+    uint32_t ms = FIRST_TIMEOUT_MS, mean = p->round_trip / 8;
 
+    /* At least twice the mean: on a bus that carries one message at a time the second request
+     * under way takes as long as two. */
     if (p->measured)
-        ms = p->round_trip / 8 + p->variation + 1;
+        ms = mean + (p->variation > mean ? p->variation : mean) + 1;
     else if (p->limits.round_trip_ms > 0)
         ms = p->limits.round_trip_ms * 4;
     if (ms < MIN_TIMEOUT_MS)
@@ -52,6 +55,24 @@ void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms)
     p->round_trip -= mean;
     p->variation += error;
     p->variation -= p->variation / 4;
+}
+
+void fwr_request_measure_rate(struct fwr_recipient *r, struct fwr_donor_peer *p)
+{
+    uint64_t took = r->now - p->rate_since, rate;
+
+    if (took >= RATE_LEAST_MS) {
+        rate = (uint64_t)p->rate_bytes * 1000 / took;
+        rate = p->rate ? (3 * (uint64_t)p->rate + rate) / 4 : rate;
+        p->rate = rate < UINT32_MAX ? (uint32_t)rate + 1 : UINT32_MAX;
+    }
+    p->rate_since = r->now;
+    p->rate_bytes = 0;
+}
+
+void fwr_request_late(struct fwr_donor_peer *p)
+{
+    fwr_request_measure(p, fwr_request_timeout(p));
 }
 
 struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)

@@ -37,5 +37,10 @@ bool fwr_request_room(const struct fwr_recipient *r, uint8_t peer);
 /* How long an answer is waited for, ms; and one measured round trip to learn from. */
 uint32_t fwr_request_timeout(const struct fwr_donor_peer *p);
 void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms);
+/* An answer came after it had been waited for: it took that long at least. */
+void fwr_request_late(struct fwr_donor_peer *p);
+
+/* Learns a peer's rate from what came since rate_since, and begins to count anew. */
+void fwr_request_measure_rate(struct fwr_recipient *r, struct fwr_donor_peer *p);
 
 #endif

@@ -10,6 +10,7 @@
 #include "call.h"
 #include "fetch.h"
 #include "request.h"
+#include "roads.h"
 
 #define TRIES_MAX       20   /* of a peer that answers other requests */
 #define SILENCE_MS      3000 /* of a peer that answers nothing: it is gone */
@@ -18,6 +19,7 @@
 #define BUSY_TRIES      100 /* some seconds of "busy" are as good as silence */
 #define STALL_PERIOD_MS 10000
 #define CALL_TRIES      2 /* a call that does not come through was not worth more */
+#define TRY_TRIES       2 /* nor is a road that may still be down */
 #define REOPENS_MAX     3 /* transfers forgotten without a range served in between */
 #define START_WINDOW    4
 
@@ -153,6 +155,7 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason)
     if (reason == FWR_E_UNKNOWN_TRANSFER)
         p->transfer_state = FWR_TRANSFER_NONE; /* there is nothing left to end */
     p->answer = reason;
+    fwr_roads_lost(r, peer);
     hand_over(r, peer, reason);
     close_transfer(r, peer, (uint8_t)-reason);
     fwr_fetch_assign_all(r);
@@ -191,7 +194,7 @@ static int encode_ask(const struct fwr_recipient *r, const struct fwr_pending *q
     struct fwr_request_image_request request = {
         .cookie = cookie, .hardware_revision = board->hardware_revision, .index = q->index};
 
-    if (r->resumed) {
+    if (r->resumed || q->purpose == FWR_PURPOSE_TRY) {
         request.kind = FWR_REQUEST_BY_TAG;
         memcpy(request.key, r->id, FWR_KEY_SIZE);
     } else {
@@ -211,6 +214,7 @@ static int encode(const struct fwr_recipient *r, const struct fwr_pending *q, ui
 
     switch (q->purpose) {
     case FWR_PURPOSE_ASK:
+    case FWR_PURPOSE_TRY:
         return encode_ask(r, q, cookie, m);
     case FWR_PURPOSE_ACCEPT: {
         struct fwr_accept_offer_request request = {.cookie = cookie, .nonce = p->nonce};
@@ -348,6 +352,7 @@ static void candidate_add(struct fwr_recipient *r, uint8_t peer, uint8_t index,
     c->offer.medium = r->peers[peer].limits.medium;
     c->offer.load = reply->load;
     c->offer.round_trip_ms = r->peers[peer].round_trip / 8;
+    c->offer.rate = fwr_roads_rate(r, peer);
     memcpy(c->offer.tag, reply->tag, FWR_TAG_SIZE);
     c->hint = reply->sequence;
     c->verdict = FWR_PENDING;
@@ -405,6 +410,21 @@ static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
     p->max_length = reply.max_length;
     p->window = reply.window;
     fwr_request_free(r, q);
+    fwr_roads_opened(r, peer);
+}
+
+static void on_try(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
+                   size_t length)
+{
+    struct fwr_request_image_reply reply = {0};
+    uint8_t peer = q->peer;
+
+    if (!error)
+        error = fwr_request_image_reply_decode(data, length, &reply);
+    if (!error && (reply.result != FWR_IMAGE_OFFER || memcmp(reply.tag, r->id, FWR_TAG_SIZE) != 0))
+        error = FWR_E_NO_OFFER;
+    fwr_request_free(r, q);
+    fwr_roads_tried(r, peer, error);
 }
 
 static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
@@ -469,6 +489,8 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     }
     if (!q || answers_too_much(q, error, length)) {
         r->dropped++;
+        if (!q && length > 0 && fwr_cookie_rests(&r->peers[peer].cookies, data[0]))
+            fwr_request_late(&r->peers[peer]);
         return;
     }
     struct fwr_donor_peer *p = &r->peers[peer];
@@ -489,6 +511,9 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
         break;
     case FWR_PURPOSE_ACCEPT:
         on_accept(r, q, error, data, length);
+        break;
+    case FWR_PURPOSE_TRY:
+        on_try(r, q, error, data, length);
         break;
     case FWR_PURPOSE_END:
         fwr_request_free(r, q);
@@ -514,6 +539,10 @@ static void give_up(struct fwr_recipient *r, struct fwr_pending *q)
         fwr_request_free(r, q);
     if (purpose == FWR_PURPOSE_END)
         return;
+    if (purpose == FWR_PURPOSE_TRY) {
+        fwr_roads_tried(r, peer, FWR_E_TIMEOUT);
+        return;
+    }
     if (purpose == FWR_PURPOSE_CALL) {
         fwr_call_answered(r, FWR_E_TIMEOUT, NULL, 0);
         return;
@@ -535,6 +564,7 @@ static void lost(struct fwr_recipient *r, struct fwr_pending *q)
     struct fwr_donor_peer *p = &r->peers[q->peer];
     uint8_t limit = q->purpose == FWR_PURPOSE_END    ? 3
                     : q->purpose == FWR_PURPOSE_CALL ? CALL_TRIES
+                    : q->purpose == FWR_PURPOSE_TRY  ? TRY_TRIES
                                                      : TRIES_MAX;
     uint64_t silence = 8 * (uint64_t)fwr_request_timeout(p);
 
@@ -566,8 +596,7 @@ static void check_rate(struct fwr_recipient *r, uint8_t peer)
         return;
     uint64_t needed = (uint64_t)r->config.min_rate * (r->now - p->rate_since) / 1000;
     bool slow = p->rate_bytes < (peer == fwr_push_peer(r) ? 1 : needed);
-    p->rate_since = r->now;
-    p->rate_bytes = 0;
+    fwr_request_measure_rate(r, p);
     if (slow)
         fwr_transfer_drop(r, peer, FWR_E_DONOR_STALLED);
 }
@@ -578,7 +607,11 @@ uint64_t fwr_transfer_next_timeout(const struct fwr_recipient *r)
 
     for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
         const struct fwr_pending *q = &r->pending[i];
-        if (q->state != FWR_PENDING_FREE)
+        if (q->state == FWR_PENDING_FREE)
+            continue;
+        /* What finds no room on its road waits for those before it, not for a time. */
+        if (q->state != FWR_PENDING_QUEUED || r->peers[q->peer].reach != FWR_OK ||
+            fwr_request_room(r, q->peer))
             next = min_u64(next, q->due);
     }
     for (uint8_t i = 0; i <= r->config.peer_count; i++) {

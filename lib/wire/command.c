@@ -304,15 +304,16 @@ CODEC_PAIR(accept_offer_reply, accept_offer_reply, GROWS,
     ANY(lease),
     ANY(max_length),
     ANY(window),
-    ANY(retry));
+    ANY(retry),
+    ANY(codecs));
 
 CODEC_PAIR(read_request, read_request, EXACT,
     ANY(cookie),
     ANY(transfer),
     ANY(offset),
     RANGE(length, 1, UINT16_MAX),
-    RANGE(codec, FWR_CODEC_NONE, FWR_CODEC_NONE),
-    RANGE(skip, 0, 0));
+    RANGE(codec, FWR_CODEC_NONE, FWR_CODEC_BROADCAST | FWR_CODEC_LZ4),
+    ANY(skip));
 
 CODEC_PAIR(end_transfer_request, end_transfer_request, EXACT,
     ANY(cookie),
@@ -355,6 +356,10 @@ CODEC_PAIR(write_data_request, write_data_request, DATA(data, length, 1, 1, SIZE
     ANY(transfer),
     RANGE(object, FWR_OBJECT_MANIFEST, FWR_OBJECT_PEERS),
     ANY(offset));
+
+CODEC_PAIR(block_data, block_data, DATA(data, length, 1, 1, SIZE_MAX),
+    ANY(tag),
+    ANY(address));
 
 CODEC_PAIR(result_reply, result_reply, GROWS,
     ANY(cookie),
@@ -452,6 +457,10 @@ CODEC_PAIR(peer_entry, peer_entry, GROWS,
     ANY(peer),
     ANY(medium),
     ANY(reason),
-    RANGE(flags, 0, FWR_PEER_ASKED | FWR_PEER_SERVING | FWR_PEER_DROPPED),
-    BYTES(tag));
+    RANGE(flags, 0, FWR_PEER_ASKED | FWR_PEER_SERVING | FWR_PEER_DROPPED | FWR_PEER_CARRIES),
+    BYTES(tag),
+    ANY(bytes),
+    ANY(rate),
+    ANY(round_trip),
+    RESERVED(2));
 /* clang-format on */

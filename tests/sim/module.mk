@@ -10,7 +10,7 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_crypto_faults tests/sim/test_report
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
 sim_tests += tests/sim/test_requests
-sim_tests += tests/sim/test_liars tests/sim/test_skew
+sim_tests += tests/sim/test_liars tests/sim/test_skew tests/sim/test_roads
 sim_tests += tests/sim/test_spare
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
@@ -58,6 +58,7 @@ tests_sim_test_replies_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_restarts_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_skew_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_liars_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_roads_LDADD = $(tests_sim_test_recovery_LDADD)
 
 # `make fleet`: 10,000 recipients that fail in the same second. FLEET takes options, for
 # example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
@@ -98,6 +99,22 @@ SEED =
 sim: tests/sim/sim
 	tests/sim/sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS))
 
+# `make icmb`: recoveries and discovery on an ICMB at 19,200 bit/s, on virtual time.
+check_LTLIBRARIES += tests/sim/libicmb.la
+tests_sim_libicmb_la_SOURCES = tests/sim/icmb-net.c tests/sim/icmb-net.h tests/sim/icmb-world.c \
+	tests/sim/icmb-world.h tests/sim/icmb-row.c tests/sim/icmb-row.h ipmi-sim/wire.c \
+	ipmi-sim/wire.h
+tests_sim_libicmb_la_CFLAGS = $(AM_CFLAGS) # objects of its own: programs have wire.c too
+tests_sim_libicmb_la_LIBADD = tests/sim/libworld.la
+check_PROGRAMS += tests/sim/icmb tests/sim/test_icmb
+TESTS += tests/sim/test_icmb
+tests_sim_icmb_LDADD = tests/sim/libicmb.la $(LDADD)
+tests_sim_test_icmb_LDADD = tests/sim/libicmb.la $(LDADD)
+ICMB = --json icmb.json
+icmb: tests/sim/icmb
+	tests/sim/icmb $(ICMB)
+MOSTLYCLEANFILES += icmb.json
+
 # One test of every row of the table in doc/SECURITY.md.
 check_LTLIBRARIES += tests/sim/libthreat.la
 tests_sim_libthreat_la_SOURCES = tests/sim/threat.c tests/sim/threat.h
@@ -116,4 +133,4 @@ tests_sim_test_threats_peer_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_flash_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif
-.PHONY: fleet powercut sim
+.PHONY: fleet icmb powercut sim

@@ -99,7 +99,7 @@ static void test_unknown_values(void **state)
     assert_string_equal(fwr_error_name(2), "unknown");
     assert_int_equal(fwr_error_completion_code(-9999), 0xFF);
     assert_int_equal(fwr_error_from_completion_code(0xFF), FWR_E_PEER);
-    assert_int_equal(fwr_error_from_completion_code(0x82), FWR_E_PEER);
+    assert_int_equal(fwr_error_from_completion_code(0x83), FWR_E_PEER);
 }
 
 static void test_completion_codes(void **state)
@@ -111,7 +111,7 @@ static void test_completion_codes(void **state)
         {FWR_OK, 0x00},          {FWR_E_NOT_HELD, 0x80},        {FWR_E_UNKNOWN_TRANSFER, 0x81},
         {FWR_E_BUSY, 0xC0},      {FWR_E_UNKNOWN_COMMAND, 0xC1}, {FWR_E_LENGTH, 0xC7},
         {FWR_E_RANGE, 0xC9},     {FWR_E_NOT_FOUND, 0xCB},       {FWR_E_MALFORMED, 0xCC},
-        {FWR_E_PRIVILEGE, 0xD4}, {FWR_E_STATE, 0xD5},
+        {FWR_E_PRIVILEGE, 0xD4}, {FWR_E_STATE, 0xD5},           {FWR_E_BY_BROADCAST, 0x82},
     };
 
     (void)state;

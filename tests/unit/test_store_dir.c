@@ -80,7 +80,7 @@ static void keeps_every_record_apart(void **state)
     size_t length;
 
     (void)state;
-    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_REJECTED; kind++) {
+    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_ICMB; kind++) {
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(store->read(store->ctx, (enum fwr_store_kind)kind, slots[i], buffer,
                                          LARGE, &length),
@@ -93,7 +93,7 @@ static void keeps_every_record_apart(void **state)
         }
     }
     reopen();
-    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_REJECTED; kind++) {
+    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_ICMB; kind++) {
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(store->read(store->ctx, (enum fwr_store_kind)kind, slots[i], buffer,
                                          LARGE, &length),

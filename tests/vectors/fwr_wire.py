@@ -71,9 +71,9 @@ MESSAGES = {
     "accept_offer_request": ([COOKIE, TAG, u32("nonce"), reserved(1)], "exact"),
     "accept_offer_reply": (
         [COOKIE, u8("result", 0, 2), u32("transfer"), u16("lease"), u16("max_length"),
-         u8("window"), u16("retry")], "grows"),
+         u8("window"), u16("retry"), u8("codecs")], "grows"),
     "read_request": (
-        [COOKIE, u32("transfer"), u32("offset"), LENGTH, u8("codec", 0, 0), u16("skip", 0, 0)],
+        [COOKIE, u32("transfer"), u32("offset"), LENGTH, u8("codec", 0, 0x81), u16("skip")],
         "exact"),
     "end_transfer_request": ([COOKIE, u32("transfer"), u8("result")], "exact"),
     "empty_reply": ([COOKIE], "grows"),
@@ -84,6 +84,7 @@ MESSAGES = {
     "wanted": ([OBJECT, u32("offset"), u24("length", 1)], "exact"),
     "write_data_request": (
         [COOKIE, u32("transfer"), OBJECT, u32("offset")], data(least=1)),
+    "block_data": ([u32("tag"), u32("address")], data(least=1)),
     "result_reply": ([COOKIE, u8("result")], "grows"),
     "start_request": ([COOKIE, u8("slot"), u32("run", 1), u8("mode", 0, 2)], "exact"),
     "abort_request": ([COOKIE, u8("slot"), u32("run", 1), reserved(1)], "exact"),
@@ -109,8 +110,10 @@ MESSAGES = {
     "trust_page": (
         [u8("state", 0, 2), u8("reason"), reserved(2), u32("generation"), u32("floor"),
          u32("length")], "grows"),
-    "peers_page": ([u8("count"), u8("entry_size", 12), reserved(2)], "grows"),
-    "peer_entry": ([u8("peer"), u8("medium"), u8("reason"), u8("flags", 0, 7), TAG], "grows"),
+    "peers_page": ([u8("count"), u8("entry_size", 24), reserved(2)], "grows"),
+    "peer_entry": (
+        [u8("peer"), u8("medium"), u8("reason"), u8("flags", 0, 15), TAG, u32("bytes"),
+         u32("rate"), u16("round_trip"), reserved(2)], "grows"),
 }
 
 

@@ -145,17 +145,26 @@ def donor_commands():
     v.message("accept", "request", "03h Accept Offer", "accept_offer_request", cookie=0x15,
               tag=TAG, nonce=0xA1B2C3D4)
     v.message("accept-ok", "reply", "03h Accept Offer", "accept_offer_reply", cookie=0x15,
-              result=0, transfer=TRANSFER, lease=30, max_length=1024, window=15, retry=0)
+              result=0, transfer=TRANSFER, lease=30, max_length=1024, window=15, retry=0,
+              codecs=0x83)
     v.message("accept-busy", "reply", "03h Accept Offer", "accept_offer_reply", cookie=0x15,
-              result=1, transfer=0, lease=0, max_length=0, window=0, retry=65535)
+              result=1, transfer=0, lease=0, max_length=0, window=0, retry=65535,
+              codecs=0)
     v.message("accept-unknown", "reply", "03h Accept Offer", "accept_offer_reply", cookie=0x15,
-              result=2, transfer=0, lease=0, max_length=0, window=0, retry=0)
+              result=2, transfer=0, lease=0, max_length=0, window=0, retry=0,
+              codecs=0)
     v.message("read-tree", "request", "04h Read Tree", "read_request", cookie=0x16,
               transfer=TRANSFER, offset=32, length=64, codec=0, skip=0)
     v.message("read-blocks", "request", "05h Read Blocks", "read_request", cookie=0x17,
               transfer=TRANSFER, offset=0x00FFF000, length=1, codec=0, skip=0)
+    v.message("read-blocks-by-broadcast", "request", "05h Read Blocks", "read_request", cookie=0x17,
+              transfer=TRANSFER, offset=0x00FFF000, length=4096, codec=0x80, skip=0)
+    v.message("read-blocks-coded", "request", "05h Read Blocks", "read_request", cookie=0x17,
+              transfer=TRANSFER, offset=0x00FFF000, length=18, codec=0x81, skip=0x0102)
     v.message("read-blocks-at-the-end-of-4-gib", "request", "05h Read Blocks", "read_request",
               cookie=0x18, transfer=ALL, offset=ALL, length=65535, codec=0, skip=0)
+    v.message("block-data", "broadcast", "0Ah Block Data", "block_data", tag=0xA1B2C3D4,
+              address=0x00FFF010, data=bytes(range(0xB0, 0xC0)))
     v.message("end-transfer", "request", "06h End Transfer", "end_transfer_request", cookie=0x19,
               transfer=TRANSFER, result=0)
     v.message("end-transfer-aborted", "request", "06h End Transfer", "end_transfer_request",
@@ -251,11 +260,11 @@ def pages():
     v.message("trust-page", "page", "page 4 of 0Fh Read Page", "trust_page", state=2, reason=14,
               generation=3, floor=0x01020304, length=400)
     v.message("peers-page", "page", "page 3 of 0Fh Read Page", "peers_page", count=4,
-              entry_size=12)
+              entry_size=24)
     v.message("peer-serving", "entry", "page 3 of 0Fh Read Page", "peer_entry", peer=0, medium=1,
-              reason=0, flags=3, tag=TAG)
+              reason=0, flags=11, tag=TAG, bytes=0x01020304, rate=0x05060708, round_trip=0x090A)
     v.message("peer-dropped", "entry", "page 3 of 0Fh Read Page", "peer_entry", peer=63, medium=5,
-              reason=87, flags=5, tag=bytes(8))
+              reason=87, flags=5, tag=bytes(8), bytes=0, rate=0, round_trip=0)
     return v
 
 
@@ -310,9 +319,7 @@ def refusals():
             ("reserved-of-accept", "request", "03h Accept Offer", "accept_offer_request", 13, 2),
             ("accept-result-3", "reply", "03h Accept Offer", "accept_offer_reply", 1, 3),
             ("read-of-0", "request", "04h Read Tree, 05h Read Blocks", "read_request", 9, 0),
-            ("codec-1", "request", "04h Read Tree, 05h Read Blocks", "read_request", 11, 1),
-            ("skip-without-codec", "request", "04h Read Tree, 05h Read Blocks", "read_request",
-             13, 1),
+            ("codec-130", "request", "04h Read Tree, 05h Read Blocks", "read_request", 11, 130),
             ("kind-of-push-offer", "request", "07h Offer", "offer_request", 14, 3),
             ("offer-result-3", "reply", "07h Offer", "offer_reply", 1, 3),
             ("more-3", "reply", "08h Get Wanted", "get_wanted_reply", 1, 3),
@@ -326,9 +333,10 @@ def refusals():
             ("permille-1001", "reply", "0Dh Get Status", "get_status_reply", 5, 4),
             ("read-page-of-0", "request", "0Fh Read Page", "read_page_request", 8, 0),
             ("generation-0", "reply", "0Fh Read Page", "read_page_reply", 1, 0),
-            ("entries-of-11", "page", "page 3 of 0Fh Read Page", "peers_page", 1, 11),
+            ("entries-of-23", "page", "page 3 of 0Fh Read Page", "peers_page", 1, 23),
             ("reserved-of-peers", "page", "page 3 of 0Fh Read Page", "peers_page", 3, 1),
-            ("peer-flag-8", "entry", "page 3 of 0Fh Read Page", "peer_entry", 3, 8)]:
+            ("peer-flag-16", "entry", "page 3 of 0Fh Read Page", "peer_entry", 3, 16),
+            ("reserved-of-peer", "entry", "page 3 of 0Fh Read Page", "peer_entry", 22, 1)]:
         v.refusal(f"refused-{name}", direction, command, message, spoilt(message, at, value))
     return v
 
