@@ -26,7 +26,6 @@ struct serial {
     struct fwr_tty_port_config port_config;
     struct fwr_serial_road_config config;
     struct fwr_serial_road *serial;
-    struct fwr_link link;
     void *storage;
 };
 
@@ -85,23 +84,10 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
         road->events->state(road->ctx, road, error);
 }
 
-/* ---- what the engine calls ---- */
-
-static void link_limits(void *ctx, struct fwr_link_limits *limits)
-{
-    const struct fwr_link *link = fwr_serial_road_link(((struct serial *)ctx)->serial);
-
-    link->limits(link->ctx, limits);
-}
-
 /* A call takes a moment: nobody should give the peer up meanwhile. */
-static int link_send(void *ctx, uint64_t now, uint8_t command, const uint8_t *data, size_t length)
+static bool on_opening(void *ctx)
 {
-    struct serial *own = ctx;
-
-    if (fwr_tty_port_opening(&own->port))
-        return FWR_E_BUSY;
-    return fwr_serial_road_send(own->serial, now, command, data, length);
+    return fwr_tty_port_opening(&((struct serial *)ctx)->port);
 }
 
 /* ---- what road.c calls ---- */
@@ -170,6 +156,7 @@ static int line_open(struct tool_road *road, enum fwr_serial_mode mode)
         .transmit = transmit,
         .reply = on_reply,
         .state = on_state,
+        .opening = bluetooth ? on_opening : NULL,
     };
     own->storage = calloc(1, fwr_serial_road_storage());
     error = own->storage == NULL ? FWR_E_MEMORY
@@ -177,9 +164,7 @@ static int line_open(struct tool_road *road, enum fwr_serial_mode mode)
                                                         fwr_serial_road_storage(), &own->config);
     if (error != FWR_OK)
         return tool_error(error, own->line.path, NULL);
-    own->link = (struct fwr_link){
-        .size = sizeof(own->link), .ctx = own, .limits = link_limits, .send = link_send};
-    road->link = &own->link;
+    road->link = fwr_serial_road_link(own->serial);
     fwr_tty_port_init(&own->port, &own->port_config);
     return TOOL_OK;
 }

@@ -459,12 +459,35 @@ static void noise_brings_nothing(void **state)
     assert_int_equal(replies, 1);
 }
 
+static bool stream_opens;
+
+static bool on_opening(void *ctx)
+{
+    (void)ctx;
+    return stream_opens;
+}
+
+/* A stream that takes a moment to open is worth waiting for; one that cannot be opened is not. */
+static void waits_for_a_stream_that_opens(void **state)
+{
+    (void)state;
+    config.opening = on_opening;
+    stream_opens = true;
+    fwr_serial_road_closed(road, 0, FWR_E_SESSION_CLOSED);
+    assert_int_equal(ask(1, FWR_CMD_READ_TREE, 1), FWR_E_BUSY);
+    stream_opens = false;
+    assert_int_equal(ask(2, FWR_CMD_READ_TREE, 1), FWR_E_SESSION_CLOSED);
+    fwr_serial_road_opened(road, 3);
+    assert_int_equal(ask(3, FWR_CMD_READ_TREE, 1), FWR_OK);
+}
+
 int main(void)
 {
     static int terminal = 1;
 #define BASIC(name)    cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TERMINAL(name) cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, &terminal)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(waits_for_a_stream_that_opens, set_up, tear_down),
         BASIC(carries_a_request_and_its_answer),
         TERMINAL(carries_a_request_and_its_answer),
         BASIC(completes_refusals),

@@ -168,6 +168,8 @@ int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t com
     uint8_t sequence;
     int error;
 
+    if (!road->open && road->config->opening != NULL && road->config->opening(road->config->ctx))
+        return FWR_E_BUSY;
     if (!road->open || road->retry_at > now)
         return FWR_E_SESSION_CLOSED;
     if (length < 1 || length > road->limits.max_request)
