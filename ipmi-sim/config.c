@@ -34,10 +34,11 @@
 #include "oem-cmds/lanserv.h"
 #include "tools/number.h"
 
-#define IANA_MAX     0xffffff
-#define TIME_MAX_S   86400
-#define SECRET_MAX   (FWR_RMCP_PASSWORD_MAX + 2) /* and a line's end */
-#define DEFAULT_SCAN 0
+#define IANA_MAX         0xffffff
+#define TIME_MAX_S       86400
+#define SECRET_MAX       (FWR_RMCP_PASSWORD_MAX + 2) /* and a line's end */
+#define BLUETOOTH_WINDOW 8 /* RFCOMM repeats what is lost, and brings all in order */
+#define DEFAULT_SCAN     0
 
 /* ---- what may be said ---- */
 
@@ -64,13 +65,21 @@ static cfg_opt_t preserve_options[] = {
 };
 
 static cfg_opt_t donor_options[] = {
-    CFG_STR("host", NULL, CFGF_NONE),    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
-    CFG_STR("user", NULL, CFGF_NONE),    CFG_STR("password_file", NULL, CFGF_NONE),
-    CFG_STR("kg_file", NULL, CFGF_NONE), CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
-    CFG_STR("device", NULL, CFGF_NONE),  CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
-    CFG_STR("mode", "basic", CFGF_NONE), CFG_INT("icmb", 0, CFGF_NONE),
-    CFG_STR("medium", NULL, CFGF_NONE),  CFG_INT("window", 0, CFGF_NONE),
-    CFG_INT("max_reply", 0, CFGF_NONE),  CFG_END(),
+    CFG_STR("host", NULL, CFGF_NONE),
+    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
+    CFG_STR("user", NULL, CFGF_NONE),
+    CFG_STR("password_file", NULL, CFGF_NONE),
+    CFG_STR("kg_file", NULL, CFGF_NONE),
+    CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
+    CFG_STR("device", NULL, CFGF_NONE),
+    CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
+    CFG_STR("mode", "basic", CFGF_NONE),
+    CFG_INT("icmb", 0, CFGF_NONE),
+    CFG_STR("medium", NULL, CFGF_NONE),
+    CFG_INT("window", 0, CFGF_NONE),
+    CFG_INT("max_reply", 0, CFGF_NONE),
+    CFG_STR("bluetooth", NULL, CFGF_NONE),
+    CFG_END(),
 };
 
 static cfg_opt_t serial_options[] = {
@@ -445,20 +454,29 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
 {
     cfg_t *donor = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
     long suite = cfg_getint(donor, "suite");
-
     bool bus = cfg_getint(donor, "icmb") != 0;
+    const char *bluetooth = cfg_getstr(donor, "bluetooth");
+    struct fwr_rfcomm_address peer;
 
-    if (bus && cfg_getstr(donor, "host") == NULL && cfg_getstr(donor, "device") == NULL)
-        return 0;
-    if (!bus && cfg_getstr(donor, "device") != NULL && cfg_getstr(donor, "host") == NULL)
-        return check_required(cfg, option, (const char *const[]){"device", NULL});
-    if (bus || cfg_getstr(donor, "device") != NULL) {
-        cfg_error(cfg,
-                  "donor %s: one of host, device and icmb; a donor with several roads is "
-                  "several donors here",
-                  cfg_title(donor));
+    if (bus + (bluetooth != NULL) + (cfg_getstr(donor, "device") != NULL) +
+            (cfg_getstr(donor, "host") != NULL) >
+        1) {
+        cfg_error(
+            cfg,
+            "donor %s: one of host, device, bluetooth and icmb; a donor with several roads is "
+            "several donors here",
+            cfg_title(donor));
         return -1;
     }
+    if (bluetooth != NULL && fwr_rfcomm_address_parse(bluetooth, &peer) != FWR_OK) {
+        cfg_error(cfg, "donor %s: bluetooth = \"%s\": must be AA:BB:CC:DD:EE:FF/CHANNEL",
+                  cfg_title(donor), bluetooth);
+        return -1;
+    }
+    if (bus || bluetooth != NULL)
+        return 0;
+    if (cfg_getstr(donor, "device") != NULL)
+        return check_required(cfg, option, (const char *const[]){"device", NULL});
     if (check_required(cfg, option, (const char *const[]){"host", "user", "password_file", NULL}))
         return -1;
     if (suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256) {
@@ -589,7 +607,7 @@ static uint16_t max_reply_of(long configured, const struct sim_donor_config *don
 {
     if (configured > 0)
         return (uint16_t)configured;
-    if (donor->device != NULL)
+    if (donor->device != NULL || donor->bluetooth)
         return UINT16_MAX;                   /* what the line carries */
     if (donor->suite == FWR_RMCP_SUITE_SHA1) /* an ipmi_sim */
         return FWR_LANSERV_REPLY_RMCPP;
@@ -629,10 +647,13 @@ static bool take_neighbour(struct sim_donor_config *donor, cfg_t *section)
 static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const char *file)
 {
     bool line = cfg_getstr(section, "device") != NULL;
+    const char *bluetooth = cfg_getstr(section, "bluetooth");
     const char *medium = cfg_getstr(section, "medium");
     long window = cfg_getint(section, "window");
 
     donor->name = copy_of(cfg_title(section));
+    donor->bluetooth =
+        bluetooth != NULL && fwr_rfcomm_address_parse(bluetooth, &donor->peer) == FWR_OK;
     donor->device = path_of(file, cfg_getstr(section, "device"));
     donor->baud = (uint32_t)cfg_getint(section, "baud");
     donor->mode = (uint8_t)index_of(mode_names, cfg_getstr(section, "mode"));
@@ -641,15 +662,21 @@ static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const cha
     donor->port = (uint16_t)cfg_getint(section, "port");
     donor->suite = (uint8_t)cfg_getint(section, "suite");
     donor->medium = line ? FWR_MEDIUM_SERIAL : FWR_MEDIUM_LAN;
+    donor->window = line ? 1 : FWR_RMCP_WINDOW_MAX;
+    if (donor->bluetooth) {
+        donor->medium = FWR_MEDIUM_BLUETOOTH;
+        donor->baud = 0;
+        donor->mode = FWR_SERIAL_BASIC;
+        donor->window = BLUETOOTH_WINDOW;
+    }
     if (medium != NULL)
         donor->medium = (uint8_t)index_of(medium_names, medium);
-    donor->window = line ? 1 : FWR_RMCP_WINDOW_MAX;
     if (window > 0)
         donor->window = (uint8_t)window;
     donor->max_reply = max_reply_of(cfg_getint(section, "max_reply"), donor);
     if (donor->name == NULL || (line && donor->device == NULL))
         return false;
-    return line || take_session(donor, section, file);
+    return line || donor->bluetooth || take_session(donor, section, file);
 }
 
 static bool take_serial(struct sim_serial_config *serial, cfg_t *section, const char *file)

@@ -14,6 +14,7 @@
 #include <fwrecover/flash.h>
 #include <fwrecover/manifest.h>
 #include <fwrecover/policy.h>
+#include <fwrecover/rfcomm.h>
 #include <fwrecover/rmcp.h>
 
 #define SIM_DONORS_MAX  32
@@ -26,6 +27,8 @@ struct sim_donor_config {
     char *device; /* a serial line; NULL: RMCP+ to `host` */
     uint32_t baud;
     uint8_t mode; /* enum fwr_serial_mode */
+    bool bluetooth;
+    struct fwr_rfcomm_address peer;
     char *host;
     char *user;
     uint16_t port;

@@ -152,6 +152,9 @@ struct fwr_serial_road_config {
     /* The road opened (FWR_OK, with its limits), is worth another try (FWR_OK, NULL), or went
      * down: pass it on to fwr_recipient_peer. */
     void (*state)(void *ctx, int error, const struct fwr_link_limits *limits);
+    /* Whether the stream is being opened, so that it is worth waiting for (see
+     * fwr_tty_port_opening). NULL: never. */
+    bool (*opening)(void *ctx);
 };
 
 /* The limits of a road with messages of at most `message` bytes (0: as long as they can be; what
@@ -180,8 +183,9 @@ void fwr_serial_road_opened(struct fwr_serial_road *road, uint64_t now);
 void fwr_serial_road_closed(struct fwr_serial_road *road, uint64_t now, int error);
 
 /* As the link's send. FWR_E_SESSION_CLOSED: the stream is closed, or nobody answered lately.
- * FWR_E_BUSY: the handshake of the last packet has not come, the stream takes nothing now, or
- * nobody has said yet whether it is open. A request beyond the window gives up the oldest. */
+ * FWR_E_BUSY: the handshake of the last packet has not come, the stream takes nothing now, is being
+ * opened, or nobody has said yet whether it is open. A request beyond the window gives up the
+ * oldest. */
 int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t command,
                          const uint8_t *data, size_t length);
 

@@ -113,6 +113,10 @@ void fwr_tty_port_flush(struct fwr_tty_port *port);
 /* Whether something, or a call that is under way, waits for POLLOUT. */
 bool fwr_tty_port_waits(const struct fwr_tty_port *port);
 
+/* Whether it has not been tried yet, or a call is under way: who wants to send may wait for that.
+ */
+bool fwr_tty_port_opening(const struct fwr_tty_port *port);
+
 /* The device is readable or writable, or poll says that it is gone. A bounded number of bytes is
  * handed over in one call. */
 void fwr_tty_port_ready(struct fwr_tty_port *port, uint64_t now);

@@ -59,6 +59,11 @@ bool fwr_tty_port_waits(const struct fwr_tty_port *port)
     return port->length > 0 || port->dialing;
 }
 
+bool fwr_tty_port_opening(const struct fwr_tty_port *port)
+{
+    return port->dialing || (port->tty.fd < 0 && port->open_at == 0);
+}
+
 static int drain(struct fwr_tty_port *port)
 {
     while (port->length > 0) {

@@ -56,7 +56,20 @@ if EMULATORS
 check_scripts += tests/e2e/icmb_bus
 EXTRA_DIST += tests/e2e/bus.py
 endif
-# A virtual machine with a kernel that has Bluetooth.
+# A virtual machine with a kernel that has Bluetooth; `make check-bluetooth` shows what it says.
 check_PROGRAMS += tests/e2e/bluetooth_node
 EXTRA_DIST += tests/e2e/bluetooth_guest
-.PHONY: kills threats
+if TOOLS
+if RECIPIENT
+if DONOR
+check_scripts += tests/e2e/bluetooth
+endif
+endif
+endif
+check-bluetooth: all tests/e2e/bluetooth_node
+	$(AM_V_at)$(srcdir)/quickstart install bluetooth
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
+		$(srcdir)/tests/e2e/bluetooth
+distclean-local:
+	-rm -rf bluetooth-kernel
+.PHONY: kills threats check-bluetooth

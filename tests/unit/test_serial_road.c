@@ -522,6 +522,28 @@ static void noise_brings_nothing(void **state)
     assert_int_equal(replies, 1);
 }
 
+static bool stream_opens;
+
+static bool on_opening(void *ctx)
+{
+    (void)ctx;
+    return stream_opens;
+}
+
+/* A stream that takes a moment to open is worth waiting for; one that cannot be opened is not. */
+static void waits_for_a_stream_that_opens(void **state)
+{
+    (void)state;
+    config.opening = on_opening;
+    stream_opens = true;
+    fwr_serial_road_closed(road, 0, FWR_E_SESSION_CLOSED);
+    assert_int_equal(ask(1, FWR_CMD_READ_TREE, 1), FWR_E_BUSY);
+    stream_opens = false;
+    assert_int_equal(ask(2, FWR_CMD_READ_TREE, 1), FWR_E_SESSION_CLOSED);
+    fwr_serial_road_opened(road, 3);
+    assert_int_equal(ask(3, FWR_CMD_READ_TREE, 1), FWR_OK);
+}
+
 int main(void)
 {
     static int terminal = 1;
@@ -537,6 +559,7 @@ int main(void)
         BASIC(hands_on_late_answers_once),
         BASIC(lets_sequence_numbers_rest),
         BASIC(gives_up_the_oldest_beyond_the_window),
+        BASIC(waits_for_a_stream_that_opens),
         BASIC(waits_for_the_handshake),
         BASIC(waits_for_a_full_stream),
         BASIC(goes_down_when_nobody_answers),

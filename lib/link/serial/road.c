@@ -176,6 +176,9 @@ int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t com
 
     if (road->stream == UNKNOWN)
         return FWR_E_BUSY;
+    if (road->stream == CLOSED && road->config->opening != NULL &&
+        road->config->opening(road->config->ctx))
+        return FWR_E_BUSY;
     if (road->stream == CLOSED || road->retry_at > now)
         return FWR_E_SESSION_CLOSED;
     if (length < 1 || length > road->limits.max_request)
