@@ -62,6 +62,7 @@ struct fwr_pending {
     uint8_t tries;
     uint8_t index; /* ASK: which match; READ: which fetch */
     uint8_t busy;  /* so often answered "busy": then it is no measure of the round trip */
+    uint8_t ahead; /* of ours on the road, when it was sent, for which it has to wait */
     uint16_t length;
     uint32_t offset;       /* READ: into the fetch, or its stream */
     uint32_t asked_offset; /* these three as they were when it was sent: what was heard meanwhile */
@@ -141,6 +142,7 @@ struct fwr_donor_peer {
     uint32_t try_pause;   /* between the last try and that, ms */
     uint32_t tried_bytes; /* received when it was tried last */
     uint64_t heard;       /* when the last answer came */
+    uint64_t gained;      /* when the last byte for us came, or the transfer was opened */
     uint64_t not_before;  /* said it was busy until then */
     struct fwr_cookies cookies;
 };

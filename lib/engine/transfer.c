@@ -264,10 +264,7 @@ static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct 
     q->asked_offset = q->offset;
     q->asked_length = q->length;
     q->asked_coded = q->purpose == FWR_PURPOSE_READ && r->fetches[q->index].coded;
-    /* Doubled every second time: on a road that loses a third of everything, losses in a row are
-     * common, and doubling each time would take such a donor for a dead one. */
-    uint64_t wait = (uint64_t)fwr_request_timeout(p) << (q->tries < 10 ? q->tries / 2 : 5);
-    fwr_request_sent(r, q, r->now + min_u64(wait, FWR_TIMEOUT_MAX_MS));
+    fwr_request_sent(r, q);
     return true;
 }
 
@@ -440,6 +437,7 @@ static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
     p->max_length = reply.max_length;
     p->window = reply.window;
     p->codecs = reply.codecs;
+    p->gained = r->now;
     fwr_request_free(r, q);
     fwr_roads_opened(r, peer);
 }
@@ -549,8 +547,7 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     struct fwr_donor_peer *p = &r->peers[peer];
     p->heard = r->now;
     fwr_cookie_answered(&p->cookies, q->cookie);
-    if (q->tries == 0 && q->busy == 0)
-        fwr_request_measure(p, r->now - q->sent);
+    fwr_request_answered(r, q);
     if (error == FWR_E_BUSY) {
         if (q->purpose != FWR_PURPOSE_END && again_later(r, q))
             return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bridges on one bus, in virtual time: the wire of ipmi-sim between up to 64 nodes, each with what
+ * Bridges on one bus, in virtual time: the wire of ipmi-sim between up to 66 nodes, each with what
  * its callbacks were told. All from one seed.
  */
 #ifndef FWR_TEST_ICMB_BUS_H
@@ -23,7 +23,7 @@
 #include "link/icmb/bridge.h"
 #include "seeded.h"
 
-#define BUS_NODES 65
+#define BUS_NODES 67
 
 struct bus_node {
     struct bus *bus;

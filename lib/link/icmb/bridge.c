@@ -665,7 +665,7 @@ static void fill_defaults(struct fwr_icmb_config *c)
     fill(&c->gap, ICMB_GAP);
     fill(&c->gap_reply, ICMB_GAP_REPLY);
     fill(&c->gap_broadcast, ICMB_GAP_BROADCAST);
-    fill(&c->portion, 16);
+    fill(&c->portion, 24);
     fill16(&c->reply_timeout_ms, 500);
     fill16(&c->target_timeout_ms, 500);
     fill16(&c->echo_timeout_ms, 100);
