@@ -100,7 +100,7 @@ static cfg_opt_t icmb_options[] = {
     CFG_INT("broadcast_address", ICMB_ALL_ONES, CFGF_NONE),
     CFG_INT("outstanding", FWR_ICMB_OUTSTANDING_DEFAULT, CFGF_NONE),
     CFG_INT("gap", ICMB_GAP, CFGF_NONE),
-    CFG_INT("portion", 16, CFGF_NONE),
+    CFG_INT("portion", 24, CFGF_NONE),
     CFG_STR("privilege", "user", CFGF_NONE),
     CFG_STR("connector", NULL, CFGF_NONE),
     CFG_END(),

@@ -169,8 +169,7 @@ static void heard_by_all(void *ctx, uint64_t at, uint16_t source, uint8_t comman
     if (command != icmb->lanserv->oem->command_base + FWR_CMD_BLOCK_DATA)
         return;
     icmb->fresh = true;
-    if (icmb->events->block != NULL)
-        icmb->events->block(icmb->ctx, source, data, length);
+    icmb->events->heard(icmb->ctx, source, data, length);
 }
 
 /* ---- commands of the BMC ---- */
@@ -253,7 +252,7 @@ static void opened(void *ctx, uint64_t now)
     (void)now;
     snprintf(line, sizeof(line), "icmb: on the bus at %u bit/s%s",
              (unsigned)(icmb->config->baud * icmb->config->speed),
-             icmb->port.tty.rs485 ? ", RS-485" : "");
+             icmb->port.port.tty.rs485 ? ", RS-485" : "");
     icmb->events->log(icmb->ctx, line);
 }
 
@@ -273,26 +272,14 @@ static void received(void *ctx, uint64_t now, const uint8_t *bytes, size_t lengt
 
     (void)now;
     fwr_icmb_bridge_receive(icmb->bridge, now_us(icmb), bytes, length);
+    if (fwr_icmb_bridge_take_back(icmb->bridge))
+        fwr_tty_port_flush(&icmb->port.port);
 }
 
-static void ready(int fd, void *ctx);
-
-/* Tells the loop which descriptor the port has now, and what it waits for. */
-static void watch(struct sim_icmb *icmb)
+/* lanserv must not watch a handle that is closed. */
+static void closing(void *ctx)
 {
-    int fd = icmb->port.tty.fd;
-
-    if (fd != icmb->registered) {
-        if (icmb->registered >= 0)
-            icmb->sys->remove_io_hnd(icmb->io);
-        icmb->registered = -1;
-        if (fd < 0 || icmb->sys->add_io_hnd(icmb->sys, fd, ready, icmb, &icmb->io) != 0)
-            return;
-        icmb->registered = fd;
-        icmb->sys->io_set_hnds(icmb->io, ready, NULL);
-    }
-    if (icmb->registered >= 0)
-        icmb->sys->io_set_enables(icmb->io, 1, fwr_tty_port_waits(&icmb->port), 0);
+    sim_port_closing(&((struct sim_icmb *)ctx)->port);
 }
 
 /* ---- the loop ---- */
@@ -300,7 +287,7 @@ static void watch(struct sim_icmb *icmb)
 static void rearm(struct sim_icmb *icmb, uint64_t now)
 {
     uint64_t next = fwr_icmb_bridge_next_timeout(icmb->bridge);
-    uint64_t port = fwr_tty_port_next_timeout(&icmb->port);
+    uint64_t port = sim_port_next_timeout(&icmb->port);
     uint64_t wait = IDLE_US;
     struct timeval timeout;
 
@@ -316,6 +303,18 @@ static void rearm(struct sim_icmb *icmb, uint64_t now)
     icmb->sys->start_timer(icmb->timer, &timeout);
 }
 
+/* What the donor has for everybody, as far as there is room for it. */
+static void speak(struct sim_icmb *icmb, uint64_t now)
+{
+    uint8_t command = (uint8_t)(icmb->lanserv->oem->command_base + FWR_CMD_BLOCK_DATA);
+    uint8_t data[FWR_ICMB_DATA_MAX];
+    size_t length;
+
+    while (fwr_icmb_bridge_can_broadcast(icmb->bridge) &&
+           (length = icmb->events->speak(icmb->ctx, data, icmb->config->packet)) > 0)
+        (void)fwr_icmb_bridge_broadcast(icmb->bridge, now, command, data, length);
+}
+
 void sim_icmb_turn(struct sim_icmb *icmb)
 {
     uint64_t now = now_us(icmb);
@@ -324,20 +323,21 @@ void sim_icmb_turn(struct sim_icmb *icmb)
 
     if (icmb->timer == NULL)
         return;
-    if (fwr_tty_port_next_timeout(&icmb->port) <= now / 1000)
-        fwr_tty_port_timeout(&icmb->port, now / 1000);
+    sim_port_timeout(&icmb->port, now / 1000);
     if (fwr_icmb_bridge_next_timeout(icmb->bridge) <= now)
         fwr_icmb_bridge_timeout(icmb->bridge, now);
+    speak(icmb, now);
     /* What no device takes is lost, as on a wire that is cut. */
     while ((length = fwr_icmb_bridge_next_send(icmb->bridge, now, bytes, sizeof(bytes))) > 0)
-        (void)fwr_tty_port_send(&icmb->port, bytes, length);
-    watch(icmb);
+        (void)sim_port_send(&icmb->port, bytes, length);
     rearm(icmb, now);
 }
 
 /* The engines' work ends with a turn. */
-static void go_on(struct sim_icmb *icmb)
+static void go_on(void *ctx)
 {
+    struct sim_icmb *icmb = ctx;
+
     if (icmb->fresh) {
         icmb->fresh = false;
         icmb->events->news(icmb->ctx);
@@ -346,14 +346,9 @@ static void go_on(struct sim_icmb *icmb)
     }
 }
 
-static void ready(int fd, void *ctx)
+static uint64_t now_ms(void *ctx)
 {
-    struct sim_icmb *icmb = ctx;
-
-    (void)fd;
-    fwr_tty_port_ready(&icmb->port, now_us(icmb) / 1000);
-    watch(icmb);
-    go_on(icmb);
+    return now_us(ctx) / 1000;
 }
 
 static void timed(void *ctx)
@@ -416,9 +411,9 @@ int sim_icmb_init(struct sim_icmb *icmb)
         .opened = opened,
         .closed = closed,
         .received = received,
+        .closing = closing,
     };
-    icmb->registered = -1;
-    fwr_tty_port_init(&icmb->port, &icmb->port_config);
+    sim_port_init(&icmb->port, icmb->sys, &icmb->port_config, now_ms, go_on, icmb);
     icmb->storage = calloc(1, fwr_icmb_bridge_storage());
     if (icmb->storage == NULL)
         return FWR_E_MEMORY;
@@ -439,7 +434,7 @@ void sim_icmb_end(struct sim_icmb *icmb)
     if (icmb->storage == NULL)
         return;
     fwr_icmb_bridge_end(icmb->bridge);
-    fwr_tty_port_end(&icmb->port);
+    sim_port_end(&icmb->port);
     free(icmb->storage);
     icmb->bridge = NULL;
     icmb->storage = NULL;

@@ -15,9 +15,9 @@
 #include <fwrecover/icmb.h>
 #include <fwrecover/oem.h>
 #include <fwrecover/store.h>
-#include <fwrecover/tty.h>
 
 #include "ipmi-sim/config.h"
+#include "ipmi-sim/port.h"
 #include "oem-cmds/lanserv.h"
 
 #define NETFN_BRIDGE     0x02
@@ -31,7 +31,9 @@ struct sim_icmb_events {
     /* Something was handed over: the engines may have work, and sim_icmb_turn is due after it. */
     void (*news)(void *ctx);
     /* A Block Data body that everybody heard. */
-    void (*block)(void *ctx, uint16_t source, const uint8_t *data, size_t length);
+    void (*heard)(void *ctx, uint16_t source, const uint8_t *data, size_t length);
+    /* The next such body for everybody: its length; 0: none now. */
+    size_t (*speak)(void *ctx, uint8_t *data, size_t capacity);
     /* 1 + the index of the donor at this address; 0: none. */
     uint8_t (*peer)(void *ctx, uint16_t source);
 };
@@ -50,10 +52,8 @@ struct sim_icmb {
     void *storage;
     uint16_t saved; /* address in the store */
     bool fresh;     /* something came that the engines should hear of */
-    struct fwr_tty_port port;
+    struct sim_port port;
     struct fwr_tty_port_config port_config;
-    ipmi_io_t *io;
-    int registered; /* the descriptor that `io` is for; -1: none */
     ipmi_timer_t *timer;
     struct {
         channel_t *channel;

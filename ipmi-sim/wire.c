@@ -166,8 +166,9 @@ static void take_in(struct wire_node *receiver, uint8_t value)
     receiver->values[value / 32] |= UINT32_C(1) << value % 32;
 }
 
-/* Falls in step with what is driven at `at`. */
-static void begin_hearing(struct wire *w, struct wire_node *r, uint64_t at)
+/* Falls in step with what is driven at `at`; by one sender, if it is known to be alone. */
+static void begin_hearing(const struct wire *w, struct wire_node *r, uint64_t at,
+                          const struct wire_node *alone)
 {
     r->hearing = true;
     r->broken = false;
@@ -176,7 +177,11 @@ static void begin_hearing(struct wire *w, struct wire_node *r, uint64_t at)
     memset(r->values, 0, sizeof(r->values));
     r->heard_from = at;
     r->heard_until = at + w->character;
-    for (size_t i = 0; i <= WIRE_NODES_MAX; i++) {
+    if (alone != NULL) {
+        take_in(r, alone->value);
+        return;
+    }
+    for (size_t i = 0; w->driving > 0 && i <= WIRE_NODES_MAX; i++) {
         const struct wire_node *s = &w->nodes[i];
         if (s->sending && s->ends > at && hears(w, r, s))
             take_in(r, s->value);
@@ -245,7 +250,7 @@ static void hear_the_rest(struct wire *w, struct wire_node *r, uint64_t at)
     }
     if (!more || held_for(w, r))
         return;
-    begin_hearing(w, r, at);
+    begin_hearing(w, r, at, NULL);
     r->broken = true;
 }
 
@@ -279,7 +284,7 @@ static void begin_character(struct wire *w, struct wire_node *s, uint8_t value)
         if (r->hearing)
             take_in(r, value);
         else if (!held_for(w, r))
-            begin_hearing(w, r, w->now);
+            begin_hearing(w, r, w->now, w->driving == 1 ? s : NULL);
         else
             w->stats.swallowed += r == s;
     }
@@ -404,7 +409,7 @@ static void hold(struct wire *w, struct wire_node *holder)
         if (!hears(w, r, holder))
             continue;
         if (!r->hearing && !held_for(w, r))
-            begin_hearing(w, r, w->now);
+            begin_hearing(w, r, w->now, NULL);
         r->both = 0;
         r->broken = true;
     }

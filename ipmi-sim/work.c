@@ -81,6 +81,7 @@ static void on_reply(void *ctx, uint8_t peer, uint8_t command, const uint8_t *re
 {
     struct sim_bmc *bmc = ctx;
 
+    bmc->icmb.fresh = true; /* if it came over the bus; over others no harm */
     fwr_oem_response(&bmc->oem, bmc->recipient, sim_bmc_now(bmc), peer, command, reply, length);
 }
 
@@ -126,8 +127,27 @@ static uint8_t peer_at(void *ctx, uint16_t source)
     return 0;
 }
 
+static void on_heard(void *ctx, uint16_t source, const uint8_t *data, size_t length)
+{
+    struct sim_bmc *bmc = ctx;
+    uint8_t peer = peer_at(ctx, source);
+
+    if (peer != 0 && bmc->recipient != NULL)
+        fwr_recipient_heard(bmc->recipient, sim_bmc_now(bmc), (uint8_t)(peer - 1), data, length);
+}
+
+static size_t speak(void *ctx, uint8_t *data, size_t capacity)
+{
+    struct sim_bmc *bmc = ctx;
+    int length = bmc->donor != NULL ? fwr_donor_next_broadcast(bmc->donor, sim_bmc_now(bmc),
+                                                               SIM_ICMB_LINK, data, capacity)
+                                    : 0;
+
+    return length > 0 ? (size_t)length : 0;
+}
+
 const struct sim_icmb_events sim_work_icmb_events = {
-    .log = log_line, .news = on_drained, .peer = peer_at};
+    .log = log_line, .news = on_drained, .heard = on_heard, .speak = speak, .peer = peer_at};
 
 /* ---- scans and repairs by themselves ---- */
 

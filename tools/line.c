@@ -10,10 +10,10 @@
 #include "tools/number.h"
 #include "tools/say.h"
 
-int tool_line_parse(struct tool_line *line, const char *text)
+int tool_line_parse_at(struct tool_line *line, const char *text, uint32_t default_baud)
 {
     const char *colon = strrchr(text, ':');
-    uint64_t baud = FWR_TTY_BAUD_DEFAULT;
+    uint64_t baud = default_baud;
 
     *line = (struct tool_line){.path = NULL};
     /* A device's name may have colons, as those under /dev/serial/by-path do. */
@@ -35,6 +35,11 @@ int tool_line_parse(struct tool_line *line, const char *text)
         return tool_usage("%s: terminals do not have this speed; 9600, 19200 and 115200 are usual",
                           text);
     return TOOL_OK;
+}
+
+int tool_line_parse(struct tool_line *line, const char *text)
+{
+    return tool_line_parse_at(line, text, FWR_TTY_BAUD_DEFAULT);
 }
 
 int tool_line_parse_bluetooth(struct tool_line *line, const char *text)

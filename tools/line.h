@@ -24,6 +24,8 @@ struct tool_line {
 /* Reads DEVICE[:BAUD]. Reports mistakes, returns an exit status; tool_line_free is due either
  * way. Whether there is such a device is not looked at: it may come later. */
 int tool_line_parse(struct tool_line *line, const char *text);
+/* The same with another speed for lines whose speed is not given. */
+int tool_line_parse_at(struct tool_line *line, const char *text, uint32_t baud);
 /* The same for AA:BB:CC:DD:EE:FF[/CHANNEL]. */
 int tool_line_parse_bluetooth(struct tool_line *line, const char *text);
 void tool_line_free(struct tool_line *line);

@@ -485,7 +485,8 @@ int tool_recover(int argc, char **argv)
     const struct tool_option options[] = {
         {"donor", 'd', TOOL_LIST, &r.targets, "ADDRESS",
          "ask this donor; may be repeated: HOST[:PORT], serial:DEVICE[:BAUD], "
-         "terminal:DEVICE[:BAUD] or bluetooth:AA:BB:CC:DD:EE:FF[/CHANNEL]",
+         "terminal:DEVICE[:BAUD], bluetooth:AA:BB:CC:DD:EE:FF[/CHANNEL] or "
+         "icmb:DEVICE[:BAUD]/ADDRESS",
          0, 0},
         {"config", 'c', TOOL_TEXT, &r.config_path, "FILE", "a file that names donors", 0, 0},
         {"trust", 't', TOOL_TEXT, &r.trust_path, "FILE", "the trust set (required)", 0, 0},

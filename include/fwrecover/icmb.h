@@ -30,6 +30,8 @@ extern "C" {
 #define FWR_ICMB_DATA_DEFAULT 24
 #define FWR_ICMB_DATA_MAX     256
 
+#define FWR_ICMB_BIT_RATE 19200 /* 8N1, unless configured */
+
 #define FWR_ICMB_OUTSTANDING_DEFAULT 4
 #define FWR_ICMB_OUTSTANDING_MAX     16
 #define FWR_ICMB_NODES_MAX           64 /* chassis on one bus */
@@ -117,7 +119,7 @@ struct fwr_icmb_config {
     uint8_t gap;                /* characters of silence before a request [4], */
     uint8_t gap_reply;          /* before a reply, [2] */
     uint8_t gap_broadcast;      /* and before Block Data [6] */
-    uint8_t portion;            /* characters given away before they are heard again [16] */
+    uint8_t portion;            /* characters given away before they are heard again [24] */
     uint16_t reply_timeout_ms;  /* of a Bridge Request, twice [500] */
     uint16_t target_timeout_ms; /* what a remote request (20h) may take beyond it [500] */
     uint16_t echo_timeout_ms;   /* after which a node is deaf for itself [100] */
@@ -168,6 +170,10 @@ void fwr_icmb_bridge_receive(struct fwr_icmb_bridge *bridge, uint64_t now_us, co
  * characters. Ask after every call that may have brought something to send. */
 size_t fwr_icmb_bridge_next_send(struct fwr_icmb_bridge *bridge, uint64_t now_us, uint8_t *bytes,
                                  size_t capacity);
+
+/* Whether what was given away and is not on the wire yet is not wanted any more, because others
+ * send too: then throw it away (tcflush), if the device can. True once. Ask after _receive. */
+int fwr_icmb_bridge_take_back(struct fwr_icmb_bridge *bridge);
 
 /* When _timeout and then _next_send have to be called (us); FWR_NEVER. */
 uint64_t fwr_icmb_bridge_next_timeout(const struct fwr_icmb_bridge *bridge);

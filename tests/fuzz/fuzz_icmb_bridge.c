@@ -138,6 +138,8 @@ static void send_all(void)
 static void hear(const uint8_t *bytes, size_t length)
 {
     fwr_icmb_bridge_receive(world.bridge, world.now, bytes, length);
+    if (fwr_icmb_bridge_take_back(world.bridge) && world.now % 2 == 0)
+        world.count = 0;
     send_all();
 }
 

@@ -89,6 +89,31 @@ static size_t serve(void *ctx, uint64_t now_us, const struct fwr_icmb_request *f
                             capacity);
 }
 
+/* What several asked for goes to all of them, as fast as the bus takes it. */
+static void tell_all(struct row *row)
+{
+    struct icmb_station *station = &row->net.stations[row->options->chassis];
+    struct fwr_donor *donor = row->source->donors[0].engine;
+    uint8_t command = (uint8_t)(row->source->oem.command_base + FWR_CMD_BLOCK_DATA);
+    struct fwr_link_limits limits;
+    uint8_t data[FWR_ICMB_DATA_MAX];
+
+    fwr_icmb_road_limits(station->bridge, &limits);
+    while (fwr_icmb_bridge_can_broadcast(station->bridge)) {
+        int length = fwr_donor_next_broadcast(donor, now_ms(row), DONOR_LINK, data,
+                                              FWR_BLOCK_DATA_HEADER + limits.broadcast);
+        if (length == 0 && fwr_donor_step(donor, now_ms(row)) == FWR_OK)
+            break;
+        if (length == 0)
+            continue;
+        if (fwr_icmb_bridge_broadcast(station->bridge, row->net.now_us, command, data,
+                                      (size_t)length) != FWR_OK)
+            abort();
+        row->broadcasts++;
+        icmb_net_touch(&row->net, row->options->chassis);
+    }
+}
+
 static void work_donor(struct row *row)
 {
     struct fwr_donor *donor = row->source->donors[0].engine;
@@ -103,6 +128,18 @@ static void work_donor(struct row *row)
 }
 
 /* ---- a chassis ---- */
+
+static void take_block(void *ctx, uint64_t now_us, uint16_t source, uint8_t command,
+                       const uint8_t *data, size_t length)
+{
+    struct row_chassis *c = ctx;
+
+    if (source != ADDRESS(c->row->options->chassis) ||
+        command != c->w->oem.command_base + FWR_CMD_BLOCK_DATA)
+        return;
+    c->woken = true;
+    fwr_recipient_heard(c->w->recipient, now_us / 1000, 0, data, length);
+}
 
 static void take_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t length)
 {
@@ -162,7 +199,9 @@ static void switch_on(struct row *row, uint16_t station, void *ctx)
                                      .ctx = ctx,
                                      .address = ADDRESS(station),
                                      .packet = row->options->packet,
-                                     .serve = station == row->options->chassis ? serve : NULL};
+                                     .serve = station == row->options->chassis ? serve : NULL,
+                                     .broadcast =
+                                         station == row->options->chassis ? NULL : take_block};
 
     icmb_net_on(&row->net, station, &config);
 }
@@ -287,6 +326,7 @@ static void turn(struct row *row, uint64_t at)
     icmb_net_run(&row->net, at);
     if (row->asked || row->donor_ms <= now_ms(row))
         work_donor(row);
+    tell_all(row);
     for (uint8_t i = 0; i < row->options->chassis; i++) {
         struct row_chassis *c = &row->chassis[i];
         if (!c->finished && (c->woken || c->next_ms <= now_ms(row)))

@@ -27,7 +27,7 @@ tests_sim_test_figures_LDADD = $(tests_sim_test_recovery_LDADD)
 check_LTLIBRARIES += tests/sim/libpowercut.la
 tests_sim_libpowercut_la_SOURCES = tests/sim/powercut.h tests/sim/powercut-sweep.c \
 	tests/sim/powercut-scenarios.c tests/sim/disk.c tests/sim/disk.h
-tests_sim_libpowercut_la_LIBADD = tests/sim/libworld.la
+tests_sim_libpowercut_la_LIBADD = tests/sim/libicmb.la
 # The directory store's calls go to a disk in memory (disk.h). Some systems have names of their
 # own for those with large offsets.
 disk_ldflags = $(AM_LDFLAGS) -Wl,--wrap=openat,--wrap=openat64,--wrap=close,--wrap=pread \

@@ -98,6 +98,157 @@ static void test_64_nodes(void **state)
     discover(1 + 64, true, 0);
 }
 
+/* A bus of `nodes` and a discovery by the first of them. */
+static struct bus *discovering(unsigned nodes)
+{
+    struct bus *bus = bus_new(nodes, nodes);
+
+    for (unsigned i = 0; i < nodes; i++)
+        bus_start(bus, i);
+    bus_run(bus, 20000000);
+    assert_int_equal(fwr_icmb_discovery_init(&bus->discovery, malloc(fwr_icmb_discovery_storage()),
+                                             fwr_icmb_discovery_storage(), bus->nodes[0].bridge),
+                     FWR_OK);
+    bus->extra = bus;
+    bus->extra_next = discovery_next;
+    bus->extra_timeout = discovery_timeout;
+    return bus;
+}
+
+static int discovery_ends(struct bus *bus, size_t *count)
+{
+    const uint16_t *found;
+
+    assert_true(bus_run_until(bus, 300000000, discovered));
+    return fwr_icmb_discovery_state(bus->discovery, &found, count);
+}
+
+static void end_discovery(struct bus *bus)
+{
+    void *storage = bus->discovery;
+
+    fwr_icmb_discovery_end(bus->discovery);
+    free(storage);
+    bus_free(bus);
+}
+
+static void test_more_nodes_than_there_may_be(void **state)
+{
+    struct bus *bus = discovering(1 + 66);
+    size_t count;
+
+    (void)state;
+    assert_int_equal(fwr_icmb_discovery_start(bus->discovery, bus->now), FWR_OK);
+    assert_int_equal(discovery_ends(bus, &count), FWR_E_NO_SPACE);
+    assert_int_equal(count, FWR_ICMB_NODES_MAX);
+    end_discovery(bus);
+}
+
+/* A node that does not take notice of being found does not keep it going for ever. */
+static void test_a_node_that_always_answers(void **state)
+{
+    struct bus *bus = discovering(3);
+    size_t count;
+
+    (void)state;
+    assert_int_equal(fwr_icmb_discovery_start(bus->discovery, bus->now), FWR_OK);
+    for (unsigned i = 0; i < 3000 && !discovered(bus); i++) {
+        bus->nodes[2].bridge->discovered = false;
+        bus_run(bus, 100000);
+    }
+    assert_int_equal(discovery_ends(bus, &count), FWR_E_TIMEOUT);
+    assert_int_equal(count, 2);
+    end_discovery(bus);
+}
+
+static void test_discovery_while_others_want_the_bridge(void **state)
+{
+    struct bus *bus = discovering(4);
+    const uint8_t request[] = {0x77, 0x00, 0xc0};
+    uint8_t reply[FWR_ICMB_REPLY_MAX];
+    size_t length, count;
+
+    (void)state;
+    /* Somebody else collects, and somebody asks for nodes that are not there. */
+    assert_int_equal(fwr_icmb_bridge_local(bus->nodes[0].bridge, bus->now, 4,
+                                           FWR_ICMB_GET_ADDRESSES, NULL, 0, 1, reply, &length),
+                     FWR_PENDING);
+    assert_int_equal(bus_local(bus, 1, FWR_ICMB_GET_ADDRESSES, NULL, 0), 0);
+    for (uint32_t i = 0; i < 4; i++)
+        fwr_icmb_bridge_local(bus->nodes[0].bridge, bus->now, 4, FWR_ICMB_BRIDGE_REQUEST, request,
+                              sizeof(request), 2 + i, reply, &length);
+    assert_int_equal(fwr_icmb_discovery_start(bus->discovery, bus->now), FWR_OK);
+    assert_int_equal(discovery_ends(bus, &count), FWR_OK);
+    assert_int_equal(count, 3);
+    end_discovery(bus);
+}
+
+/* The bridge loses its address, or its line, in each part of the search. */
+static void test_discovery_that_loses_its_bridge(void **state)
+{
+    const uint8_t off = 0;
+
+    (void)state;
+    for (unsigned ms = 0; ms < 1200; ms += 17) {
+        struct bus *bus = discovering(6);
+        uint8_t reply[FWR_ICMB_REPLY_MAX];
+        size_t length, count;
+
+        assert_int_equal(fwr_icmb_discovery_start(bus->discovery, bus->now), FWR_OK);
+        bus_run(bus, ms * UINT64_C(1000));
+        fwr_icmb_bridge_local(bus->nodes[0].bridge, bus->now, 4, FWR_ICMB_SET_BRIDGE_STATE, &off, 1,
+                              1, reply, &length);
+        assert_int_equal(discovery_ends(bus, &count), FWR_E_STATE);
+        assert_int_equal(fwr_icmb_discovery_start(bus->discovery, bus->now), FWR_E_STATE);
+        end_discovery(bus);
+    }
+    for (unsigned ms = 0; ms < 800; ms += 97) {
+        struct bus *bus = discovering(6);
+        size_t count;
+
+        assert_int_equal(fwr_icmb_discovery_start(bus->discovery, bus->now), FWR_OK);
+        bus_run(bus, ms * UINT64_C(1000));
+        wire_stick(&bus->wire, bus->now, 6, WIRE_HELD);
+        assert_int_not_equal(discovery_ends(bus, &count), FWR_OK);
+        end_discovery(bus);
+    }
+}
+
+/* Ended in the middle, it calls nobody any more. */
+static void test_discovery_that_is_ended(void **state)
+{
+    (void)state;
+    for (unsigned ms = 0; ms < 1200; ms += 40) {
+        struct bus *bus = discovering(6);
+        struct fwr_icmb_discovery *discovery = bus->discovery;
+
+        fwr_icmb_discovery_start(discovery, bus->now);
+        bus_run(bus, ms * UINT64_C(1000));
+        bus->extra_next = NULL;
+        bus->extra_timeout = NULL;
+        fwr_icmb_discovery_end(discovery);
+        memset(discovery, 0xee, fwr_icmb_discovery_storage());
+        bus_run(bus, 3000000);
+        free(discovery);
+        bus_free(bus);
+    }
+    fwr_icmb_discovery_end(NULL);
+}
+
+static void test_too_little_storage(void **state)
+{
+    struct bus *bus = bus_new(1, 3);
+    struct fwr_icmb_discovery *discovery;
+    uint8_t storage[8];
+
+    (void)state;
+    bus_start(bus, 0);
+    assert_int_equal(
+        fwr_icmb_discovery_init(&discovery, storage, sizeof(storage), bus->nodes[0].bridge),
+        FWR_E_NO_SPACE);
+    bus_free(bus);
+}
+
 static void test_64_nodes_in_noise(void **state)
 {
     (void)state;
@@ -206,6 +357,12 @@ int main(void)
         cmocka_unit_test(test_42_nodes),
         cmocka_unit_test(test_64_nodes),
         cmocka_unit_test(test_64_nodes_in_noise),
+        cmocka_unit_test(test_more_nodes_than_there_may_be),
+        cmocka_unit_test(test_a_node_that_always_answers),
+        cmocka_unit_test(test_discovery_while_others_want_the_bridge),
+        cmocka_unit_test(test_discovery_that_loses_its_bridge),
+        cmocka_unit_test(test_discovery_that_is_ended),
+        cmocka_unit_test(test_too_little_storage),
         cmocka_unit_test(test_two_want_one_address),
         cmocka_unit_test(test_eight_want_one_address),
         cmocka_unit_test(test_a_second_one_later),

@@ -187,7 +187,7 @@ static void test_deaf_for_itself(void **state)
         now += 1000;
     }
     assert_int_equal(bus->nodes[0].answer[0], 0xd3);
-    assert_int_equal(sent, 3 * 4); /* three attempts, of which only the first portion went out */
+    assert_int_equal(sent, 3 * 8); /* three attempts, of which only the first portion went out */
     assert_int_equal(status_of(bus, 0).statistics.deaf, 3);
     bus->now = now + 1000000;
     works(bus);

@@ -34,8 +34,9 @@ struct world {
     unsigned count;
     uint16_t max_request, max_reply; /* what the donors say; 0: do not answer */
     uint8_t window;
+    uint8_t refusal; /* 0: none */
+    bool little;     /* the donors say less than there may be */
     uint64_t seed;
-    uint64_t characters; /* that the exchanges took at least, escapes included */
 };
 
 static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t length)
@@ -84,9 +85,18 @@ static size_t serve(void *ctx, uint64_t now_us, const struct fwr_icmb_request *r
     reply[0] = 0;
     if (world->max_reply == 0)
         return 0;
-    if (request->command == FWR_COMMAND_BASE + FWR_CMD_GET_CAPABILITIES)
-        return 1 +
-               (size_t)fwr_get_capabilities_reply_encode(&capabilities, reply + 1, capacity - 1);
+    if (world->refusal != 0) {
+        reply[0] = world->refusal;
+        return 1;
+    }
+    if (request->command == FWR_COMMAND_BASE + FWR_CMD_GET_CAPABILITIES) {
+        int length = fwr_get_capabilities_reply_encode(&capabilities, reply + 1, capacity - 1);
+
+        assert_true(length > 7);
+        if (world->little)
+            reply[1 + 6] = FWR_LINK_MIN_REPLY - 1;
+        return 1 + (size_t)length;
+    }
     if (request->command == FWR_COMMAND_BASE + FWR_CMD_GET_STATUS) {
         reply[0] = 0xd5;
         return 1;
@@ -243,6 +253,137 @@ static void test_agrees_on_the_smaller(void **state)
     world_free(world);
 }
 
+/* A peer that says less than any road has is none. */
+static void test_agrees_on_no_less_than_there_is(void **state)
+{
+    struct world *world = world_new(1, 200);
+
+    (void)state;
+    world->little = true;
+    assert_int_equal(send(world, 0, FWR_CMD_READ_BLOCKS, 1, 14), FWR_E_BUSY);
+    bus_run(world->bus, 200000);
+    assert_int_equal(world->peers[0].error, FWR_E_MALFORMED);
+    bus_run(world->bus, 1000000);
+    world->little = false;
+    world->max_reply = FWR_LINK_MIN_REPLY;
+    open_road(world, 0);
+    assert_int_equal(world->peers[0].limits.max_reply, FWR_LINK_MIN_REPLY);
+    assert_int_equal(world->peers[0].limits.max_request, FWR_LINK_MIN_REPLY - 1);
+    world_free(world);
+}
+
+/* One that answers, but does not know us; and the pause grows to a minute. */
+static void test_refused(void **state)
+{
+    struct world *world = world_new(1, 0);
+    struct peer *peer = &world->peers[0];
+    uint64_t pause = 1000;
+
+    (void)state;
+    world->refusal = 0xc1;
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(send(world, 0, FWR_CMD_READ_BLOCKS, 1, 14), FWR_E_BUSY);
+        bus_run(world->bus, 100000);
+        assert_int_equal(peer->error, FWR_E_UNKNOWN_COMMAND);
+        assert_in_range(fwr_icmb_road_next_timeout(peer->road) - world->bus->now / 1000,
+                        pause - 100, pause);
+        bus_run(world->bus, pause * 1000);
+        assert_int_equal(peer->error, FWR_OK);
+        pause = pause * 2 < 60000 ? pause * 2 : 60000;
+    }
+    world->refusal = 0;
+    open_road(world, 0);
+    world_free(world);
+}
+
+static void test_a_malformed_answer(void **state)
+{
+    struct world *world = world_new(1, 0);
+
+    (void)state;
+    world->bus->nodes[1].config.serve = NULL;
+    fwr_icmb_bridge_end(world->bus->nodes[1].bridge);
+    world->bus->nodes[1].config.serve = bus_serve; /* echoes the cookie: far too short */
+    assert_int_equal(fwr_icmb_bridge_init(&world->bus->nodes[1].bridge,
+                                          world->bus->nodes[1].storage, fwr_icmb_bridge_storage(),
+                                          &world->bus->nodes[1].config, world->bus->now),
+                     FWR_OK);
+    bus_run(world->bus, 2000000);
+    assert_int_equal(send(world, 0, FWR_CMD_READ_BLOCKS, 1, 14), FWR_E_BUSY);
+    bus_run(world->bus, 200000);
+    assert_int_equal(world->peers[0].error, FWR_E_MALFORMED);
+    world_free(world);
+}
+
+/* The node does not hear itself: there is no road at all. */
+static void test_no_line(void **state)
+{
+    struct world *world = world_new(1, 0);
+    struct fwr_icmb_bridge *bridge = world->bus->nodes[0].bridge;
+    uint8_t bytes[64];
+    uint64_t now;
+
+    (void)state;
+    open_road(world, 0);
+    now = world->bus->now;
+    assert_int_equal(send(world, 0, FWR_CMD_READ_BLOCKS, 5, 14), FWR_OK);
+    for (unsigned i = 0; i < 5000 && world->peers[0].states < 2; i++) {
+        now += 1000;
+        if (fwr_icmb_bridge_next_timeout(bridge) <= now)
+            fwr_icmb_bridge_timeout(bridge, now);
+        fwr_icmb_bridge_next_send(bridge, now, bytes, sizeof(bytes));
+    }
+    assert_int_equal(world->peers[0].error, FWR_E_IO);
+    world->bus->now = now;
+    world_free(world);
+}
+
+static void test_as_a_link(void **state)
+{
+    struct world *world = world_new(1, 0);
+    const struct fwr_link *link = fwr_icmb_road_link(world->peers[0].road);
+    struct fwr_link_limits limits;
+    uint8_t bytes[14] = {9};
+
+    (void)state;
+    open_road(world, 0);
+    link->limits(link->ctx, &limits);
+    assert_int_equal(limits.max_reply, 23);
+    assert_int_equal(link->send(link->ctx, world->bus->now / 1000, FWR_CMD_READ_BLOCKS, bytes, 14),
+                     FWR_OK);
+    bus_run(world->bus, 100000);
+    assert_int_equal(world->peers[0].replies, 1);
+    world_free(world);
+}
+
+static void test_configurations_that_cannot_be(void **state)
+{
+    struct world *world = world_new(1, 0);
+    struct fwr_icmb_road_config good = world->peers[0].config;
+    struct fwr_icmb_road *road;
+    size_t size = fwr_icmb_road_storage();
+    void *storage = malloc(size);
+
+    (void)state;
+#define REFUSED(field, value)                                                                      \
+    do {                                                                                           \
+        struct fwr_icmb_road_config wrong = good;                                                  \
+        wrong.field = value;                                                                       \
+        assert_int_equal(fwr_icmb_road_init(&road, storage, size, &wrong), FWR_E_ARGUMENT);        \
+        assert_null(road);                                                                         \
+    } while (0)
+    REFUSED(size, 1);
+    REFUSED(bridge, NULL);
+    REFUSED(address, 0);
+    REFUSED(address, 0xffff);
+    REFUSED(reply, NULL);
+    REFUSED(state, NULL);
+    assert_int_equal(fwr_icmb_road_init(&road, storage, size - 1, &good), FWR_E_NO_SPACE);
+    fwr_icmb_road_end(NULL);
+    free(storage);
+    world_free(world);
+}
+
 static void test_nobody_there(void **state)
 {
     struct world *world = world_new(1, 0);
@@ -365,6 +506,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_opens_and_answers),
         cmocka_unit_test(test_agrees_on_the_smaller),
+        cmocka_unit_test(test_agrees_on_no_less_than_there_is),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_a_malformed_answer),
+        cmocka_unit_test(test_no_line),
+        cmocka_unit_test(test_as_a_link),
+        cmocka_unit_test(test_configurations_that_cannot_be),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_a_repetition_is_sent_once),

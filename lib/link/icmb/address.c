@@ -9,6 +9,7 @@
 #include "link/icmb/bridge.h"
 
 #define PROBES        2
+#define SPREAD_US     300000  /* a rack whose power comes back does not ask all at once */
 #define PROBE_WAIT_US 80000   /* for an answer, under some contention */
 #define RIVAL_WAIT_US 400000  /* two that probe one address: who comes back first has it */
 #define AGAIN_US      1000000 /* the bus could not be had */
@@ -36,6 +37,7 @@ void fwr_icmb_address_begin(struct fwr_icmb_bridge *bridge, uint64_t now_us, uin
 {
     fwr_icmb_bridge_enter(bridge, now_us, FWR_ICMB_ASSIGNING, bridge->nobody);
     try_candidate(bridge, now_us, wanted != 0 ? wanted : random_address(bridge));
+    bridge->assignment.due = now_us + fwr_icmb_random(bridge->config.platform, SPREAD_US);
 }
 
 void fwr_icmb_address_stop(struct fwr_icmb_bridge *bridge)
@@ -60,7 +62,6 @@ static void move(struct fwr_icmb_bridge *bridge, uint64_t now_us)
         return;
     }
     fwr_icmb_address_begin(bridge, now_us, 0);
-    a->due = now_us + fwr_icmb_random(bridge->config.platform, PROBE_WAIT_US);
 }
 
 static void probe(struct fwr_icmb_bridge *bridge, uint64_t now_us)

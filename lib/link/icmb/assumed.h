@@ -10,7 +10,7 @@
 #define FWR_ICMB_ASSUMED_H
 
 /* ---- characters: 8N1, least significant bit first ---- */
-#define ICMB_BIT_RATE      19200
+#define ICMB_BIT_RATE      FWR_ICMB_BIT_RATE /* icmb.h: 19,200 bit/s */
 #define ICMB_BITS_PER_CHAR 10
 
 /* ---- framing: the escapes of IPMI serial Basic Mode ---- */
@@ -36,10 +36,19 @@
 #define ICMB_GAP           4   /* silence before a request; */
 #define ICMB_GAP_REPLY     2   /* a reply goes first, */
 #define ICMB_GAP_BROADCAST 6   /* unasked packets for everybody last */
+#define ICMB_REPLY_WAIT    12  /* more, while the reply to the last request may be on its way */
 #define ICMB_SLOT          2   /* of the random back-off: one node's start is heard by all */
 #define ICMB_ABANDON       40  /* silence inside a frame after which its sender is taken for gone */
-#define ICMB_LEVEL_MAX     6   /* back-off of 2^level slots at most */
+#define ICMB_LEVEL_MAX     8   /* back-off of 2^level slots at most */
 #define ICMB_SPREAD        128 /* slots over which nodes spread their answers to a broadcast */
+
+/* ---- messages whose form was not known ----
+ * Bridge Message (21h) from the own BMC: addrLo addrHi data…; on the bus a request with the data
+ *   (rsSA, netFn/rsLUN, command, its data), answered with a completion code alone.
+ * Event (33h) on the bus: a request with the event's code, to the event destination.
+ * Error Report (FFh) on the bus: a request that nobody answers; it ends the request it is about.
+ * Get ICMB Address to everybody is answered by those who are not discovered; nothing else is.
+ * Probes of an address are Get ICMB Address from the address that stands for none. */
 
 /* ---- events (Send ICMB Event Message): one byte of data; the others are in icmb.h ---- */
 #define ICMB_EVENT_LAST 3

@@ -630,6 +630,14 @@ size_t fwr_icmb_bridge_next_send(struct fwr_icmb_bridge *b, uint64_t now_us, uin
     return fwr_icmb_line_next_send(&b->line, now_us, bytes, capacity);
 }
 
+int fwr_icmb_bridge_take_back(struct fwr_icmb_bridge *b)
+{
+    bool wanted = b->line.take_back;
+
+    b->line.take_back = false;
+    return wanted;
+}
+
 void fwr_icmb_bridge_status(const struct fwr_icmb_bridge *b, uint64_t now_us,
                             struct fwr_icmb_status *status)
 {
@@ -665,7 +673,7 @@ static void fill_defaults(struct fwr_icmb_config *c)
     fill(&c->gap, ICMB_GAP);
     fill(&c->gap_reply, ICMB_GAP_REPLY);
     fill(&c->gap_broadcast, ICMB_GAP_BROADCAST);
-    fill(&c->portion, 16);
+    fill(&c->portion, 24);
     fill16(&c->reply_timeout_ms, 500);
     fill16(&c->target_timeout_ms, 500);
     fill16(&c->echo_timeout_ms, 100);

@@ -9,11 +9,12 @@
 #include <fwrecover/error.h>
 
 #define OPENING_CHARACTERS (1 + 4) /* two senders differ here at the latest: start, addresses */
-#define OPENING_PORTION    4       /* until then little is given away */
+#define OPENING_PORTION    8       /* until then little is given away */
 #define LOSSES_MAX         24      /* then the packet is given up */
 #define DEAF_MAX           3
-#define MISSED_MAX         3 /* turns, and a node has nothing to ask any more */
-#define ROOM               2 /* slots that a newcomer is let in */
+#define MISSED_MAX         3  /* turns, and a node has nothing to ask any more */
+#define NEW_SLOTS          16 /* among which those without a turn choose */
+#define ROOM               2  /* slots that a newcomer is let in */
 #define STUCK_US           2000000
 #define ASKER_US           5000000 /* then a node that asked has nothing to ask any more; */
 #define ASKER_LATELY_US    1000000 /* so long Block Data leaves it its slot */
@@ -153,6 +154,8 @@ static void note_asker(struct fwr_icmb_line *line, const struct fwr_icmb_packet 
 {
     struct fwr_icmb_asker *place = &line->askers[0];
 
+    line->reply_due = p->type == ICMB_TYPE_REQUEST && !stands_for_many(p->destination);
+
     if (p->type != ICMB_TYPE_REQUEST || stands_for_many(p->destination) ||
         stands_for_many(p->source))
         return;
@@ -220,35 +223,38 @@ static uint32_t askers(const struct fwr_icmb_line *line)
 static uint64_t send_at(const struct fwr_icmb_line *line, const struct fwr_icmb_queued *q)
 {
     uint32_t slots = (uint32_t)line->slots + q->slots;
+    uint32_t gap = line->config.gap[q->rank];
 
+    /* Those who ask without a pause must not keep Block Data from those who listen. */
+    if (q->rank == FWR_ICMB_RANK_BROADCAST && line->owes)
+        return silent_from(line) +
+               fwr_icmb_line_us(line, line->config.gap[FWR_ICMB_RANK_REPLY] + q->slots * ICMB_SLOT);
     if (q->rank == FWR_ICMB_RANK_REQUEST)
         slots += turn(line, q->packet.source);
     else if (q->rank == FWR_ICMB_RANK_BROADCAST)
         slots += askers(line);
-    return silent_from(line) +
-           fwr_icmb_line_us(line, line->config.gap[q->rank] + slots * ICMB_SLOT);
+    if (line->reply_due && q->rank != FWR_ICMB_RANK_REPLY)
+        gap += ICMB_REPLY_WAIT;
+    return silent_from(line) + fwr_icmb_line_us(line, gap + slots * ICMB_SLOT);
 }
 
-/* The packet that may go first; -1: none. */
-static int next(const struct fwr_icmb_line *line)
+/* The packet that may go first, and when; -1: none. */
+static int next(const struct fwr_icmb_line *line, uint64_t *when)
 {
     int best = -1;
 
     for (int i = 0; line->queued > 0 && i < FWR_ICMB_QUEUE_MAX; i++) {
-        const struct fwr_icmb_queued *q = &line->queue[i], *b;
-        uint64_t at, best_at;
+        const struct fwr_icmb_queued *q = &line->queue[i];
+        uint64_t at;
 
         if (!q->used)
             continue;
-        if (best < 0) {
-            best = i;
-            continue;
-        }
-        b = &line->queue[best];
         at = send_at(line, q);
-        best_at = send_at(line, b);
-        if (at != best_at ? at < best_at : (int32_t)(q->order - b->order) < 0)
-            best = i;
+        if (best >= 0 &&
+            (at != *when ? at > *when : (int32_t)(q->order - line->queue[best].order) > 0))
+            continue;
+        best = i;
+        *when = at;
     }
     return best;
 }
@@ -303,6 +309,7 @@ static void begin(struct fwr_icmb_line *line, uint64_t now_us, int place)
     line->current = place;
     line->frame_length = (uint16_t)length; /* what is queued always fits */
     line->handed = line->echoed = 0;
+    line->take_back = false;
 }
 
 /* What is given away and not yet heard may be sent by the hardware whatever we do. */
@@ -326,9 +333,10 @@ size_t fwr_icmb_line_next_send(struct fwr_icmb_line *line, uint64_t now_us, uint
     size_t length;
 
     if (line->current < 0) {
-        int place = next(line);
+        uint64_t at = FWR_NEVER;
+        int place = next(line, &at);
 
-        if (place < 0 || send_at(line, &line->queue[place]) > now_us)
+        if (place < 0 || at > now_us)
             return 0;
         begin(line, now_us, place);
     }
@@ -362,7 +370,7 @@ static void sign(struct fwr_icmb_line *line, const struct fwr_icmb_packet *p, ui
 }
 
 /* A collision where turns are taken means that somebody is new, whom nobody has heard and who
- * therefore has no turn: it tries again at once, and those who have one let it in. */
+ * therefore has no turn: it tries again at once, or soon, since those who have one let it in. */
 static void make_room(struct fwr_icmb_line *line, const struct fwr_icmb_queued *q)
 {
     bool others = false, known = false;
@@ -373,6 +381,8 @@ static void make_room(struct fwr_icmb_line *line, const struct fwr_icmb_queued *
         known |= asks(line, a, ASKER_US) && a->address == q->packet.source;
         others |= asks(line, a, ASKER_US) && a->address != q->packet.source;
     }
+    if (others && line->slots > NEW_SLOTS)
+        line->slots = (uint16_t)fwr_icmb_random(line->config.platform, NEW_SLOTS);
     if (known)
         line->slots = (uint16_t)(line->slots + ROOM);
     else if (others && q->losses == 0)
@@ -386,6 +396,7 @@ static void lose(struct fwr_icmb_line *line, uint64_t now_us, bool deaf)
     struct fwr_icmb_queued *q = &line->queue[place];
 
     sign(line, &q->packet, now_us);
+    line->take_back = line->handed > line->echoed;
     line->current = -1;
     if (line->level < ICMB_LEVEL_MAX)
         line->level++;
@@ -414,6 +425,7 @@ static void win(struct fwr_icmb_line *line, uint64_t now_us)
     if (line->level > 0)
         line->level--;
     back_off(line);
+    line->owes = line->queue[place].rank == FWR_ICMB_RANK_REPLY;
     note_asker(line, &line->queue[place].packet, now_us);
     finish(line, now_us, place, FWR_OK);
 }
@@ -440,6 +452,7 @@ static bool is_late_echo(struct fwr_icmb_line *line, const struct fwr_icmb_packe
 static void take_packet(struct fwr_icmb_line *line, uint64_t now_us)
 {
     line->busy_from = now_us;
+    line->owes = false;
     note_asker(line, &line->packet, now_us);
     if (is_late_echo(line, &line->packet, now_us))
         line->statistics->echoes++;
@@ -517,13 +530,10 @@ bool fwr_icmb_line_stuck(const struct fwr_icmb_line *line, uint64_t now_us)
 uint64_t fwr_icmb_line_next_timeout(const struct fwr_icmb_line *line)
 {
     uint64_t at = FWR_NEVER;
-    int place;
 
     if (line->current >= 0)
         return portion(line) > 0 ? line->heard_at : line->echo_by;
-    place = next(line);
-    if (place >= 0)
-        at = send_at(line, &line->queue[place]);
+    next(line, &at);
     for (unsigned i = 0; line->queued > 0 && i < FWR_ICMB_QUEUE_MAX; i++)
         if (line->queue[i].used && line->queue[i].deadline < at)
             at = line->queue[i].deadline;

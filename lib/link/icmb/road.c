@@ -93,11 +93,7 @@ static void agree(struct fwr_icmb_road *road, const struct fwr_get_capabilities_
     fwr_icmb_road_limits(road->config->bridge, l);
     l->max_reply = lower(l->max_reply, peer->max_reply);
     l->max_request = lower(lower(l->max_request, peer->max_request), (uint16_t)(l->max_reply - 1));
-    if (l->max_reply < FWR_LINK_MIN_REPLY)
-        l->max_reply = FWR_LINK_MIN_REPLY;
-    if (l->max_request < FWR_LINK_MIN_REQUEST)
-        l->max_request = FWR_LINK_MIN_REQUEST;
-    if (peer->window > 0 && peer->window < l->window)
+    if (peer->window < l->window)
         l->window = peer->window;
     l->broadcast = lower(l->broadcast, (uint16_t)(l->max_reply + 1 - BLOCK_HEADER));
     l->round_trip_ms =
