@@ -9,6 +9,7 @@
  *   echo ADDRESS ADDRESS/CHANNEL N   calls it from an adapter, N times 45 bytes
  *   ask ADDRESS ADDRESS/CHANNEL N    asks for the device id in Basic Mode, prints "answered" or
  *                                    "turned away", and stays for N seconds
+ *   noise ADDRESS ADDRESS/CHANNEL N  calls and sends N kilobytes of rubbish
  *   call ADDRESS ADDRESS/CHANNEL     calls and prints how that ended, by name
  *   pan-listen ADDRESS [N]           personal area network (BNEP): waits for a caller (N of them)
  *   pan ADDRESS ADDRESS              calls one from an adapter
@@ -317,6 +318,26 @@ static int ask(const char *from, const char *to, const char *seconds)
     return 1;
 }
 
+static int noise(const char *from, const char *to, const char *kilobytes)
+{
+    unsigned long left = strtoul(kilobytes, NULL, 10);
+    int fd, error = call(from, to, &fd);
+    uint32_t state = 1;
+
+    for (; error == FWR_OK && left > 0; left--) {
+        char rubbish[1024];
+
+        for (size_t i = 0; i < sizeof(rubbish); i++) {
+            state = state * 1664525 + 1013904223;
+            /* Starts of frames, escapes and ends are many, so that some look like frames. */
+            rubbish[i] = (char)(state >> 28 == 0 ? 0xa0 + (state >> 24) % 12 : state >> 20);
+        }
+        if (send_all(fd, rubbish, sizeof(rubbish)) != 0)
+            return system_failure("sending rubbish");
+    }
+    return error == FWR_OK ? 0 : library_failure("calling", error);
+}
+
 static int call_only(const char *from, const char *to)
 {
     int fd = -1;
@@ -448,6 +469,8 @@ int main(int argc, char **argv)
         return echo(argv[2], argv[3], argv[4]);
     if (argc == 5 && strcmp(order, "ask") == 0)
         return ask(argv[2], argv[3], argv[4]);
+    if (argc == 5 && strcmp(order, "noise") == 0)
+        return noise(argv[2], argv[3], argv[4]);
     if (argc == 4 && strcmp(order, "call") == 0)
         return call_only(argv[2], argv[3]);
     if (argc >= 3 && strcmp(order, "pan-listen") == 0)
