@@ -11,11 +11,9 @@
 
 #define KIB UINT32_C(1024)
 
-#define SHARE_LEAST 0.90 /* of what the line allows for the negotiated block */
-#define AT_ONCE_MOST                                                                               \
-    1.01                   /* times as long as one by one: eight that begin in one moment have to  \
-                              find their turns */
-#define BROADCAST_MOST 1.3 /* times the bytes of one chassis, for eight of them */
+#define SHARE_LEAST    0.90 /* of what the line allows for the negotiated block */
+#define AT_ONCE_MOST   1.0  /* times as long as one by one */
+#define BROADCAST_MOST 1.3  /* times the bytes of one chassis, for eight of them */
 
 static struct given_image chip;
 
@@ -51,9 +49,13 @@ static void print_row(const struct scenario *s)
 {
     const struct row_result *r = &s->result;
 
-    printf("| %-42s | %8.1f | %9llu | %7llu | %5.1f %% | %5.1f %% | %6llu | %s |\n", s->name,
-           r->seconds, (unsigned long long)r->bytes, (unsigned long long)r->packets, 100 * r->busy,
-           100 * share(r), (unsigned long long)r->broadcasts, r->right ? "yes" : "NO");
+    char of_limit[16] = "      -"; /* what is sent once for several has no such limit */
+
+    if (r->broadcasts == 0)
+        snprintf(of_limit, sizeof(of_limit), "%5.1f %%", 100 * share(r));
+    printf("| %-42s | %8.1f | %9llu | %7llu | %5.1f %% | %s | %6llu | %s |\n", s->name, r->seconds,
+           (unsigned long long)r->bytes, (unsigned long long)r->packets, 100 * r->busy, of_limit,
+           (unsigned long long)r->broadcasts, r->right ? "yes" : "NO");
 }
 
 static void json_row(FILE *out, const struct scenario *s)
@@ -92,9 +94,9 @@ static bool judge(void)
     all &= target("bytes of 8 alike by broadcast, times those of one",
                   (double)scenarios[TOGETHER].result.bytes / (double)one->bytes, BROADCAST_MOST,
                   false);
-    all &=
-        target("time of 8 different at once, times one by one",
-               scenarios[AT_ONCE].result.seconds / scenarios[ONE_BY_ONE].result.seconds, 1, false);
+    all &= target("time of 8 different at once, times one by one",
+                  scenarios[AT_ONCE].result.seconds / scenarios[ONE_BY_ONE].result.seconds,
+                  AT_ONCE_MOST, false);
     return all;
 }
 
