@@ -102,6 +102,8 @@ static void tell_all(struct row *row)
         fwr_icmb_bridge_can_broadcast(station->bridge) &&
         (length = fwr_donor_next_broadcast(row->source->donors[0].engine, now_ms(row), DONOR_LINK,
                                            data, FWR_BLOCK_DATA_HEADER + limits.broadcast)) > 0) {
+        if (row->options->lie_every > 0 && row->broadcasts % row->options->lie_every == 0)
+            data[length - 1] ^= 0x40;
         if (fwr_icmb_bridge_broadcast(station->bridge, row->net.now_us,
                                       (uint8_t)(row->source->oem.command_base + FWR_CMD_BLOCK_DATA),
                                       data, (size_t)length) != FWR_OK)
@@ -367,6 +369,7 @@ static void judge(struct row *row, uint64_t escapes, struct row_result *result)
         result->right &= row->chassis[i].finished && status.state == FWR_STATE_DONE &&
                          status.reason == 0 && world_is_right(w, o->image);
         result->received += status.bytes_received;
+        result->refetched += status.blocks_refetched;
         result->blocks += (uint64_t)status.blocks_fetched * o->image->block_size;
     }
     exchanges = (double)result->received / result->block;
