@@ -106,6 +106,8 @@ static void tell_all(struct row *row)
             break;
         if (length == 0)
             continue;
+        if (row->options->lie_every > 0 && row->broadcasts % row->options->lie_every == 0)
+            data[length - 1] ^= 0x40;
         if (fwr_icmb_bridge_broadcast(station->bridge, row->net.now_us, command, data,
                                       (size_t)length) != FWR_OK)
             abort();
@@ -370,6 +372,7 @@ static void judge(struct row *row, uint64_t escapes, struct row_result *result)
         result->right &= row->chassis[i].finished && status.state == FWR_STATE_DONE &&
                          status.reason == 0 && world_is_right(w, o->image);
         result->received += status.bytes_received;
+        result->refetched += status.blocks_refetched;
         result->blocks += (uint64_t)status.blocks_fetched * o->image->block_size;
     }
     exchanges = (double)result->received / result->block;

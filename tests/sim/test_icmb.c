@@ -67,6 +67,18 @@ static void test_the_same_damage_by_broadcast(void **state)
     assert_true((double)noisy.bytes <= 3 * (double)one.bytes);
 }
 
+/* Not one byte of it is written, and all are repaired all the same. */
+static void test_a_corrupt_broadcast(void **state)
+{
+    struct row_options o = {.image = &small, .chassis = 3, .damaged = 4 * KIB, .lie_every = 25};
+
+    (void)state;
+    struct row_result r = play("every 25th Block Data corrupt", o);
+    printf("# %llu blocks were fetched again\n", (unsigned long long)r.refetched);
+    assert_true(r.broadcasts > 25);
+    assert_true(r.refetched > 0);
+}
+
 /* Never worse than one after the other. */
 static void test_different_damages_at_once(void **state)
 {
@@ -251,6 +263,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_chassis_uses_what_the_line_allows),
         cmocka_unit_test(test_the_same_damage_by_broadcast),
+        cmocka_unit_test(test_a_corrupt_broadcast),
         cmocka_unit_test(test_different_damages_at_once),
         cmocka_unit_test(test_nobody_is_left_out),
         cmocka_unit_test(test_noise),
