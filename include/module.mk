@@ -14,6 +14,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/host-null.h \
 	include/fwrecover/host-recorder.h \
 	include/fwrecover/host.h \
+	include/fwrecover/icmb.h include/fwrecover/icmb-road.h \
 	include/fwrecover/keyring.h \
 	include/fwrecover/lan.h include/fwrecover/lan-pinger.h \
 	include/fwrecover/link.h \
@@ -23,6 +24,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/platform.h \
 	include/fwrecover/policy.h \
 	include/fwrecover/recipient.h \
+	include/fwrecover/rfcomm.h \
 	include/fwrecover/rmcp.h \
 	include/fwrecover/rmcp-road.h \
 	include/fwrecover/source-file.h \

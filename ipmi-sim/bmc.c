@@ -195,6 +195,25 @@ static bool open_flash(struct sim_bmc *bmc)
     return true;
 }
 
+/* ---- the bus ---- */
+
+static bool build_icmb(struct sim_bmc *bmc)
+{
+    int error;
+
+    if (bmc->config.icmb.device == NULL)
+        return true;
+    bmc->icmb.config = &bmc->config.icmb;
+    bmc->icmb.events = &sim_work_icmb_events;
+    bmc->icmb.ctx = bmc;
+    bmc->icmb.sys = bmc->sys;
+    bmc->icmb.lanserv = &bmc->lanserv;
+    bmc->icmb.platform = &bmc->platform;
+    bmc->icmb.store = &bmc->store.store;
+    error = sim_icmb_init(&bmc->icmb);
+    return error == FWR_OK || refuse(bmc, "icmb", bmc->config.icmb.device, error);
+}
+
 /* ---- the roles ---- */
 
 int sim_bmc_road(struct sim_bmc *bmc, uint8_t peer, const struct sim_donor_config *config)
@@ -208,7 +227,8 @@ int sim_bmc_road(struct sim_bmc *bmc, uint8_t peer, const struct sim_donor_confi
                                   .peer = peer,
                                   .iana = bmc->config.iana,
                                   .command_base = bmc->config.command_base,
-                                  .sys = bmc->sys};
+                                  .sys = bmc->sys,
+                                  .bridge = bmc->icmb.bridge};
     error = sim_client_init(client, config, &bmc->platform);
     bmc->links[peer] = client->link;
     bmc->peers[peer].name = config->name;
@@ -343,7 +363,8 @@ static bool build_roles(struct sim_bmc *bmc)
         .max_reply = FWR_LANSERV_REPLY_RMCPP,
         .window = FWR_RMCP_WINDOW_MAX,
         /* Those who are not allowed to have no privilege. */
-        .allow_sessionless = config->allow_lan15 || config->allow_ipmb || config->serial_count > 0,
+        .allow_sessionless = config->allow_lan15 || config->allow_ipmb ||
+                             config->serial_count > 0 || config->icmb.device != NULL,
         .keyring = &bmc->keyring,
     };
     if (config->recipient && !build_recipient(bmc))
@@ -399,8 +420,8 @@ bool sim_bmc_init(struct sim_bmc *bmc, sys_data_t *sys, const char *config)
     bmc->platform.ctx = bmc;
     bmc->platform.log = engine_log;
     return open_store(bmc) && open_flash(bmc) &&
-           sim_host_init(&bmc->host, sys, bmc->config.host_on) == FWR_OK && build_roles(bmc) &&
-           build_serials(bmc) && attach(bmc);
+           sim_host_init(&bmc->host, sys, bmc->config.host_on) == FWR_OK && build_icmb(bmc) &&
+           build_roles(bmc) && build_serials(bmc) && attach(bmc);
 }
 
 void sim_bmc_end(struct sim_bmc *bmc)
@@ -419,6 +440,7 @@ void sim_bmc_end(struct sim_bmc *bmc)
         for (unsigned i = 0; i < bmc->config.image_count; i++)
             fwr_source_file_close(&bmc->files[i]);
     }
+    sim_icmb_end(&bmc->icmb);
     bmc->recipient = NULL;
     bmc->donor = NULL;
     free(bmc->recipient_storage);

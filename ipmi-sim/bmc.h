@@ -22,6 +22,7 @@
 #include "ipmi-sim/config.h"
 #include "ipmi-sim/discover.h"
 #include "ipmi-sim/host.h"
+#include "ipmi-sim/icmb.h"
 #include "ipmi-sim/serial.h"
 #include "oem-cmds/lanserv.h"
 
@@ -45,6 +46,7 @@ struct sim_bmc {
     struct fwr_source_flash own;
     struct fwr_source_file files[SIM_IMAGES_MAX];
     const struct fwr_source *sources[FWR_DONOR_IMAGES_MAX];
+    struct sim_icmb icmb;
     struct sim_discover found;
     struct sim_client clients[SIM_PEERS_MAX]; /* first the configured donors */
     const struct fwr_link *links[SIM_PEERS_MAX];
@@ -94,5 +96,6 @@ void sim_work_kick(void *bmc);
 /* Messages to the BMC that may be a sign of life of its host: the boot proof. */
 bool sim_work_other(void *bmc, channel_t *channel, msg_t *message);
 extern const struct sim_client_events sim_work_client_events;
+extern const struct sim_icmb_events sim_work_icmb_events;
 
 #endif

@@ -6,7 +6,9 @@
 
 static const struct sim_client_kind *kind_of(const struct sim_donor_config *config)
 {
-    return config->device != NULL ? &sim_client_serial : &sim_client_rmcp;
+    if (config->icmb != 0)
+        return &sim_client_icmb;
+    return config->device != NULL || config->bluetooth ? &sim_client_serial : &sim_client_rmcp;
 }
 
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,

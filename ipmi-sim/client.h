@@ -11,6 +11,7 @@
 
 #include <OpenIPMI/lanserv.h>
 
+#include <fwrecover/icmb-road.h>
 #include <fwrecover/link.h>
 #include <fwrecover/platform.h>
 
@@ -40,9 +41,10 @@ struct sim_client_kind {
 };
 extern const struct sim_client_kind sim_client_rmcp;
 extern const struct sim_client_kind sim_client_serial;
+extern const struct sim_client_kind sim_client_icmb;
 
 /* One road. The caller's memory, zeroed; its fields are the client's own but those that are
- * set before init: events, ctx, peer, iana, command_base, sys and now. */
+ * set before init: events, ctx, peer, iana, command_base, sys, bridge and now. */
 struct sim_client {
     const struct sim_donor_config *config;
     const struct sim_client_events *events;
@@ -52,6 +54,7 @@ struct sim_client {
     uint8_t command_base;
     sys_data_t *sys;
     uint64_t (*now)(void *ctx);
+    struct fwr_icmb_bridge *bridge; /* NULL: the BMC is on no bus */
 
     struct fwr_link_limits limits;
     const struct fwr_link *link;

@@ -23,6 +23,7 @@
 
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
+#include <fwrecover/icmb.h>
 #include <fwrecover/lan.h>
 #include <fwrecover/recipient.h>
 #include <fwrecover/serial.h>
@@ -30,13 +31,15 @@
 #include <fwrecover/version.h>
 
 #include "fileio.h"
+#include "link/icmb/assumed.h"
 #include "oem-cmds/lanserv.h"
 #include "tools/number.h"
 
-#define IANA_MAX     0xffffff
-#define TIME_MAX_S   86400
-#define SECRET_MAX   (FWR_RMCP_PASSWORD_MAX + 2) /* and a line's end */
-#define DEFAULT_SCAN 0
+#define IANA_MAX         0xffffff
+#define TIME_MAX_S       86400
+#define SECRET_MAX       (FWR_RMCP_PASSWORD_MAX + 2) /* and a line's end */
+#define BLUETOOTH_WINDOW 8 /* RFCOMM repeats what is lost, and brings all in order */
+#define DEFAULT_SCAN     0
 
 /* ---- what may be said ---- */
 
@@ -67,8 +70,9 @@ static cfg_opt_t donor_options[] = {
     CFG_STR("user", NULL, CFGF_NONE),      CFG_STR("password_file", NULL, CFGF_NONE),
     CFG_STR("kg_file", NULL, CFGF_NONE),   CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
     CFG_STR("device", NULL, CFGF_NONE),    CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
-    CFG_STR("mode", "basic", CFGF_NONE),   CFG_STR("medium", NULL, CFGF_NONE),
-    CFG_STR("interface", NULL, CFGF_NONE), CFG_INT("window", 0, CFGF_NONE),
+    CFG_STR("mode", "basic", CFGF_NONE),   CFG_INT("icmb", 0, CFGF_NONE),
+    CFG_STR("bluetooth", NULL, CFGF_NONE), CFG_STR("interface", NULL, CFGF_NONE),
+    CFG_STR("medium", NULL, CFGF_NONE),    CFG_INT("window", 0, CFGF_NONE),
     CFG_INT("max_reply", 0, CFGF_NONE),    CFG_END(),
 };
 
@@ -78,6 +82,21 @@ static cfg_opt_t serial_options[] = {
     CFG_STR("mode", "basic", CFGF_NONE),
     CFG_STR("privilege", "user", CFGF_NONE),
     CFG_INT("message", FWR_SERIAL_MESSAGE_DEFAULT, CFGF_NONE),
+    CFG_END(),
+};
+
+static cfg_opt_t icmb_options[] = {
+    CFG_STR("device", NULL, CFGF_NONE),
+    CFG_INT("baud", ICMB_BIT_RATE, CFGF_NONE),
+    CFG_INT("speed", 1, CFGF_NONE),
+    CFG_INT("address", 0, CFGF_NONE),
+    CFG_INT("packet", FWR_ICMB_DATA_DEFAULT, CFGF_NONE),
+    CFG_INT("broadcast_address", ICMB_ALL_ONES, CFGF_NONE),
+    CFG_INT("outstanding", FWR_ICMB_OUTSTANDING_DEFAULT, CFGF_NONE),
+    CFG_INT("gap", ICMB_GAP, CFGF_NONE),
+    CFG_INT("portion", 24, CFGF_NONE),
+    CFG_STR("privilege", "user", CFGF_NONE),
+    CFG_STR("connector", NULL, CFGF_NONE),
     CFG_END(),
 };
 
@@ -156,6 +175,7 @@ static cfg_opt_t options[] = {
     CFG_SEC("flash", flash_options, CFGF_NONE),
     CFG_SEC("preserve", preserve_options, CFGF_MULTI),
     CFG_SEC("donor", donor_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("icmb", icmb_options, CFGF_NONE),
     CFG_SEC("serial", serial_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("interface", interface_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("discover", discover_options, CFGF_NODEFAULT),
@@ -186,6 +206,13 @@ static const struct number_rule {
     {"donor|suite", FWR_RMCP_SUITE_SHA1, FWR_RMCP_SUITE_SHA256, false},
     {"donor|window", 1, FWR_RMCP_WINDOW_MAX, false},
     {"donor|max_reply", FWR_LINK_MIN_REPLY, 1400, false},
+    {"donor|icmb", 1, UINT16_MAX - 1, false},
+    {"icmb|speed", 1, 1000, false},
+    {"icmb|address", 1, UINT16_MAX - 1, false},
+    {"icmb|packet", FWR_ICMB_DATA_DEFAULT, FWR_ICMB_DATA_MAX, false},
+    {"icmb|outstanding", 1, FWR_ICMB_OUTSTANDING_MAX, false},
+    {"icmb|gap", 3, 100, false},
+    {"icmb|portion", 1, 64, false},
     {"serial|message", FWR_SERIAL_MESSAGE_DEFAULT, FWR_SERIAL_MESSAGE_MAX, false},
     {"discover|port", 1, UINT16_MAX, false},
     {"discover|suite", FWR_RMCP_SUITE_SHA1, FWR_RMCP_SUITE_SHA256, false},
@@ -329,6 +356,24 @@ static int check_medium(cfg_t *cfg, cfg_opt_t *option)
     return check_name(cfg, option, medium_names) < 0 ? -1 : 0;
 }
 
+static int check_broadcast(cfg_t *cfg, cfg_opt_t *option)
+{
+    long address = cfg_opt_getnint(option, cfg_opt_size(option) - 1);
+
+    if (address == ICMB_ALL_ZEROS || address == ICMB_ALL_ONES)
+        return 0;
+    cfg_error(cfg, "broadcast_address = %ld: must be 0 or 0xffff", address);
+    return -1;
+}
+
+static int check_connector(cfg_t *cfg, cfg_opt_t *option)
+{
+    if (strlen(last_text(option)) <= FWR_ICMB_CONNECTOR_MAX)
+        return 0;
+    cfg_error(cfg, "connector is longer than %d characters", FWR_ICMB_CONNECTOR_MAX);
+    return -1;
+}
+
 static int check_uuid(cfg_t *cfg, cfg_opt_t *option)
 {
     uint8_t uuid[FWR_UUID_SIZE];
@@ -377,6 +422,11 @@ static int check_flash(cfg_t *cfg, cfg_opt_t *option)
         return -1;
     }
     return 0;
+}
+
+static int check_icmb(cfg_t *cfg, cfg_opt_t *option)
+{
+    return check_required(cfg, option, (const char *const[]){"device", NULL});
 }
 
 static int check_image(cfg_t *cfg, cfg_opt_t *option)
@@ -429,13 +479,29 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
 {
     cfg_t *donor = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
     long suite = cfg_getint(donor, "suite");
+    bool bus = cfg_getint(donor, "icmb") != 0;
+    const char *bluetooth = cfg_getstr(donor, "bluetooth");
+    struct fwr_rfcomm_address peer;
 
-    if (cfg_getstr(donor, "device") != NULL) {
-        if (cfg_getstr(donor, "host") == NULL)
-            return check_required(cfg, option, (const char *const[]){"device", NULL});
-        cfg_error(cfg, "donor %s: either host or device", cfg_title(donor));
+    if (bus + (bluetooth != NULL) + (cfg_getstr(donor, "device") != NULL) +
+            (cfg_getstr(donor, "host") != NULL) >
+        1) {
+        cfg_error(
+            cfg,
+            "donor %s: one of host, device, bluetooth and icmb; a donor with several roads is "
+            "several donors here",
+            cfg_title(donor));
         return -1;
     }
+    if (bluetooth != NULL && fwr_rfcomm_address_parse(bluetooth, &peer) != FWR_OK) {
+        cfg_error(cfg, "donor %s: bluetooth = \"%s\": must be AA:BB:CC:DD:EE:FF/CHANNEL",
+                  cfg_title(donor), bluetooth);
+        return -1;
+    }
+    if (bus || bluetooth != NULL)
+        return 0;
+    if (cfg_getstr(donor, "device") != NULL)
+        return check_required(cfg, option, (const char *const[]){"device", NULL});
     if (check_required(cfg, option, (const char *const[]){"host", "user", "password_file", NULL}))
         return -1;
     if (suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256) {
@@ -523,6 +589,11 @@ static void set_checks(cfg_t *cfg)
     cfg_set_validate_func(cfg, "serial|privilege", check_privilege);
     cfg_set_validate_func(cfg, "serial", check_serial);
     cfg_set_validate_func(cfg, "donor", check_donor);
+    cfg_set_validate_func(cfg, "icmb", check_icmb);
+    cfg_set_validate_func(cfg, "icmb|baud", check_baud);
+    cfg_set_validate_func(cfg, "icmb|broadcast_address", check_broadcast);
+    cfg_set_validate_func(cfg, "icmb|privilege", check_privilege);
+    cfg_set_validate_func(cfg, "icmb|connector", check_connector);
     cfg_set_validate_func(cfg, "recovery|guard", check_guard);
     cfg_set_validate_func(cfg, "policy|refuse", check_medium);
 }
@@ -610,7 +681,7 @@ static uint16_t max_reply_of(long configured, const struct sim_donor_config *don
 {
     if (configured > 0)
         return (uint16_t)configured;
-    if (donor->device != NULL)
+    if (donor->device != NULL || donor->bluetooth)
         return UINT16_MAX;                   /* what the line carries */
     if (donor->suite == FWR_RMCP_SUITE_SHA1) /* an ipmi_sim */
         return FWR_LANSERV_REPLY_RMCPP;
@@ -638,6 +709,15 @@ static bool take_session(struct sim_donor_config *donor, cfg_t *section, const c
     return good;
 }
 
+/* A donor on the BMC's own bus: the road knows all else. */
+static bool take_neighbour(struct sim_donor_config *donor, cfg_t *section)
+{
+    donor->name = strdup(cfg_title(section));
+    donor->icmb = (uint16_t)cfg_getint(section, "icmb");
+    donor->medium = FWR_MEDIUM_ICMB;
+    return donor->name != NULL;
+}
+
 /* What is said of an interface, or FWR_MEDIUM_COUNT. */
 static uint8_t interface_medium(cfg_t *cfg, const char *name)
 {
@@ -660,6 +740,8 @@ static uint8_t donor_medium(cfg_t *cfg, cfg_t *section)
         return (uint8_t)index_of(medium_names, medium);
     if (cfg_getstr(section, "device") != NULL)
         return FWR_MEDIUM_SERIAL;
+    if (cfg_getstr(section, "bluetooth") != NULL)
+        return FWR_MEDIUM_BLUETOOTH;
     return interface_medium(cfg, cfg_getstr(section, "interface"));
 }
 
@@ -695,9 +777,12 @@ static bool take_discover(struct sim_config *config, cfg_t *cfg, const char *fil
 static bool take_donor(struct sim_donor_config *donor, cfg_t *cfg, cfg_t *section, const char *file)
 {
     bool line = cfg_getstr(section, "device") != NULL;
+    const char *bluetooth = cfg_getstr(section, "bluetooth");
     long window = cfg_getint(section, "window");
 
     donor->name = copy_of(cfg_title(section));
+    donor->bluetooth =
+        bluetooth != NULL && fwr_rfcomm_address_parse(bluetooth, &donor->peer) == FWR_OK;
     donor->device = path_of(file, cfg_getstr(section, "device"));
     donor->baud = (uint32_t)cfg_getint(section, "baud");
     donor->mode = (uint8_t)index_of(mode_names, cfg_getstr(section, "mode"));
@@ -708,12 +793,17 @@ static bool take_donor(struct sim_donor_config *donor, cfg_t *cfg, cfg_t *sectio
     donor->suite = (uint8_t)cfg_getint(section, "suite");
     donor->medium = donor_medium(cfg, section);
     donor->window = line ? 1 : FWR_RMCP_WINDOW_MAX;
+    if (donor->bluetooth) {
+        donor->baud = 0;
+        donor->mode = FWR_SERIAL_BASIC;
+        donor->window = BLUETOOTH_WINDOW;
+    }
     if (window > 0)
         donor->window = (uint8_t)window;
     donor->max_reply = max_reply_of(cfg_getint(section, "max_reply"), donor);
     if (donor->name == NULL || (line && donor->device == NULL))
         return false;
-    return line || take_session(donor, section, file);
+    return line || donor->bluetooth || take_session(donor, section, file);
 }
 
 static bool take_serial(struct sim_serial_config *serial, cfg_t *section, const char *file)
@@ -726,6 +816,26 @@ static bool take_serial(struct sim_serial_config *serial, cfg_t *section, const 
         (uint8_t)(FWR_PRIVILEGE_USER + index_of(privilege_names, cfg_getstr(section, "privilege")));
     serial->message = (uint16_t)cfg_getint(section, "message");
     return serial->name != NULL && serial->device != NULL;
+}
+
+static void take_icmb(struct sim_config *config, cfg_t *icmb, const char *file)
+{
+    const char *connector = cfg_getstr(icmb, "connector");
+
+    config->icmb = (struct sim_icmb_config){
+        .device = path_of(file, cfg_getstr(icmb, "device")),
+        .baud = (uint32_t)cfg_getint(icmb, "baud"),
+        .speed = (uint32_t)cfg_getint(icmb, "speed"),
+        .address = (uint16_t)cfg_getint(icmb, "address"),
+        .packet = (uint16_t)cfg_getint(icmb, "packet"),
+        .broadcast_is_zero = cfg_getint(icmb, "broadcast_address") == ICMB_ALL_ZEROS,
+        .outstanding = (uint8_t)cfg_getint(icmb, "outstanding"),
+        .gap = (uint8_t)cfg_getint(icmb, "gap"),
+        .portion = (uint8_t)cfg_getint(icmb, "portion"),
+        .privilege = (uint8_t)(FWR_PRIVILEGE_USER +
+                               index_of(privilege_names, cfg_getstr(icmb, "privilege"))),
+        .connector = connector != NULL ? strdup(connector) : NULL,
+    };
 }
 
 static void take_board(struct sim_config *config, cfg_t *cfg, const char *file)
@@ -804,6 +914,10 @@ static bool check_whole(cfg_t *cfg, const char *file)
         wrong = "too many sections image";
     else if (cfg_size(cfg, "preserve") > FWR_REGIONS_MAX / 2 - 1)
         wrong = "too many sections preserve";
+    for (unsigned i = 0; i < cfg_size(cfg, "donor"); i++)
+        if (cfg_getint(cfg_getnsec(cfg, "donor", i), "icmb") != 0 &&
+            cfg_getstr(cfg_getsec(cfg, "icmb"), "device") == NULL)
+            wrong = "a donor has an icmb address, and there is no section icmb";
     if (wrong != NULL)
         fprintf(stderr, "fwrecover_sim: %s: %s\n", file, wrong);
     return wrong == NULL;
@@ -831,6 +945,7 @@ static bool take(struct sim_config *config, cfg_t *cfg, const char *file)
     config->allow_ipmb = cfg_getbool(cfg, "allow_ipmb");
     take_board(config, cfg, file);
     take_recovery(config, cfg);
+    take_icmb(config, cfg_getsec(cfg, "icmb"), file);
     for (unsigned i = 0; i < cfg_size(cfg, "image"); i++) {
         cfg_t *section = cfg_getnsec(cfg, "image", i);
         struct sim_image_config *image = &config->images[config->image_count++];
@@ -844,8 +959,11 @@ static bool take(struct sim_config *config, cfg_t *cfg, const char *file)
             return false;
     }
     for (unsigned i = 0; i < cfg_size(cfg, "donor"); i++) {
-        if (!take_donor(&config->donors[config->donor_count++], cfg, cfg_getnsec(cfg, "donor", i),
-                        file))
+        cfg_t *section = cfg_getnsec(cfg, "donor", i);
+        struct sim_donor_config *donor = &config->donors[config->donor_count++];
+
+        if (cfg_getint(section, "icmb") != 0 ? !take_neighbour(donor, section)
+                                             : !take_donor(donor, cfg, section, file))
             return false;
     }
     return cfg_size(cfg, "discover") == 0 || take_discover(config, cfg, file);
@@ -898,6 +1016,8 @@ void sim_config_free(struct sim_config *config)
         free(config->images[i].image);
         free(config->images[i].envelope);
     }
+    free(config->icmb.device);
+    free(config->icmb.connector);
     free(config->log);
     free(config->flash_file);
     free(config->store);

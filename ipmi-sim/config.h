@@ -15,6 +15,7 @@
 #include <fwrecover/flash.h>
 #include <fwrecover/manifest.h>
 #include <fwrecover/policy.h>
+#include <fwrecover/rfcomm.h>
 #include <fwrecover/rmcp.h>
 
 #define SIM_DONORS_MAX  32
@@ -28,18 +29,36 @@ struct sim_donor_config {
     char *device; /* a serial line; NULL: RMCP+ to `host` */
     uint32_t baud;
     uint8_t mode; /* enum fwr_serial_mode */
+    bool bluetooth;
+    struct fwr_rfcomm_address peer;
     char *host;
     char *interface; /* NULL: whichever leads there */
     char *user;
     uint16_t port;
     uint8_t suite;
     uint8_t medium; /* enum fwr_medium; FWR_MEDIUM_COUNT: what the interface is */
+    uint16_t icmb;  /* address on the BMC's ICMB; then there is no host. 0: RMCP+ */
     uint8_t window;
     uint16_t max_reply;
     uint8_t password_length;
     uint8_t kg_length; /* 0: the donor has no K_g */
     uint8_t password[FWR_RMCP_PASSWORD_MAX];
     uint8_t kg[FWR_RMCP_KG_MAX];
+};
+
+/* A place on an ICMB. */
+struct sim_icmb_config {
+    char *device; /* NULL: none */
+    uint32_t baud;
+    uint32_t speed;   /* a simulated bus is so many times as fast */
+    uint16_t address; /* 0: the one in the store, or a random one */
+    uint16_t packet;
+    bool broadcast_is_zero;
+    uint8_t outstanding;
+    uint8_t gap;
+    uint8_t portion;
+    uint8_t privilege; /* enum fwr_privilege of what comes from the bus */
+    char *connector;   /* may be NULL */
 };
 
 /* A serial line at which the BMC answers. */
@@ -106,6 +125,8 @@ struct sim_config {
 
     uint8_t transfers;
     uint32_t bytes_per_second;
+
+    struct sim_icmb_config icmb;
 
     uint8_t donor_count;
     struct sim_donor_config donors[SIM_DONORS_MAX];

@@ -58,6 +58,10 @@ bool sim_work_other(void *ctx, channel_t *channel, msg_t *message)
     if (message->netfn == NETFN_STORE && message->cmd == CMD_ADD_SEL && message->len == 16 &&
         message->data[2] == 0x02 && is_boot(message->data + 10))
         take_boot(bmc, channel, message);
+    if (message->netfn == NETFN_BRIDGE && bmc->icmb.bridge != NULL) {
+        sim_icmb_command(&bmc->icmb, channel, message);
+        return true;
+    }
     /* lanserv does not know this command. Over the system interface a generator comes first. */
     if (message->netfn == NETFN_EVENT && message->cmd == CMD_PLATFORM_EVENT &&
         (message->len == 7 || message->len == 8)) {
@@ -77,6 +81,7 @@ static void on_reply(void *ctx, uint8_t peer, uint8_t command, const uint8_t *re
 {
     struct sim_bmc *bmc = ctx;
 
+    bmc->icmb.fresh = true; /* if it came over the bus; over others no harm */
     sim_discover_result(bmc, peer, FWR_OK);
     fwr_oem_response(&bmc->oem, bmc->recipient, sim_bmc_now(bmc), peer, command, reply, length);
 }
@@ -100,12 +105,52 @@ static void on_drained(void *ctx)
 {
     struct sim_bmc *bmc = ctx;
 
-    fwr_oem_pump(bmc->recipient, sim_bmc_now(bmc), bmc->links, bmc->peer_count);
+    if (bmc->recipient != NULL)
+        fwr_oem_pump(bmc->recipient, sim_bmc_now(bmc), bmc->links, bmc->peer_count);
     work(bmc);
 }
 
 const struct sim_client_events sim_work_client_events = {
     .reply = on_reply, .state = on_state, .drained = on_drained};
+
+/* ---- the bus's news ---- */
+
+static void log_line(void *ctx, const char *text)
+{
+    sim_bmc_log(ctx, "%s", text);
+}
+
+static uint8_t peer_at(void *ctx, uint16_t source)
+{
+    const struct sim_bmc *bmc = ctx;
+
+    for (uint8_t i = 0; i < bmc->config.donor_count; i++)
+        if (bmc->config.donors[i].icmb == source)
+            return (uint8_t)(i + 1);
+    return 0;
+}
+
+static void on_heard(void *ctx, uint16_t source, const uint8_t *data, size_t length)
+{
+    struct sim_bmc *bmc = ctx;
+    uint8_t peer = peer_at(ctx, source);
+
+    if (peer != 0 && bmc->recipient != NULL)
+        fwr_recipient_heard(bmc->recipient, sim_bmc_now(bmc), (uint8_t)(peer - 1), data, length);
+}
+
+static size_t speak(void *ctx, uint8_t *data, size_t capacity)
+{
+    struct sim_bmc *bmc = ctx;
+    int length = bmc->donor != NULL ? fwr_donor_next_broadcast(bmc->donor, sim_bmc_now(bmc),
+                                                               SIM_ICMB_LINK, data, capacity)
+                                    : 0;
+
+    return length > 0 ? (size_t)length : 0;
+}
+
+const struct sim_icmb_events sim_work_icmb_events = {
+    .log = log_line, .news = on_drained, .heard = on_heard, .speak = speak, .peer = peer_at};
 
 /* ---- scans and repairs by themselves ---- */
 
@@ -269,6 +314,8 @@ static void work(void *ctx)
 
         rearm(bmc, next <= now ? 1 : earlier(next - now, WAIT_MAX_MS));
     }
+    if (bmc->icmb.bridge != NULL)
+        sim_icmb_turn(&bmc->icmb);
 }
 
 static void on_timer(void *ctx)
@@ -294,5 +341,5 @@ int sim_work_begin(struct sim_bmc *bmc)
         bmc->next_scan = sim_bmc_now(bmc) + (uint64_t)bmc->config.scan_interval * 1000;
     bmc->ready = true;
     rearm(bmc, 0);
-    return FWR_OK;
+    return bmc->icmb.bridge != NULL ? sim_icmb_begin(&bmc->icmb) : FWR_OK;
 }

@@ -178,6 +178,12 @@ static const struct row rows[] = {
     {FWR_E_MEMORY, CC_UNSPECIFIED, "memory", "Out of memory"},
     {FWR_E_RANDOM, CC_UNSPECIFIED, "random", "The source of random numbers failed"},
     {FWR_E_ACCESS, CC_UNSPECIFIED, "access", "The operating system forbids access"},
+    {FWR_E_NO_BLUETOOTH, CC_UNSPECIFIED, "no-bluetooth", "This kernel has no Bluetooth"},
+    {FWR_E_ADAPTER, CC_UNSPECIFIED, "adapter",
+     "There is no such Bluetooth adapter, or it is switched off"},
+    {FWR_E_UNREACHABLE, CC_UNSPECIFIED, "unreachable",
+     "The peer does not answer, or the connection to it broke"},
+    {FWR_E_REFUSED, CC_UNSPECIFIED, "refused", "The peer answers, but nothing listens there"},
     {FWR_E_INTERFACE, CC_UNSPECIFIED, "interface",
      "There is no such network interface, it is down, or nothing leads from it to that address"},
 };

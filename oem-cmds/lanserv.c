@@ -65,7 +65,8 @@ static void return_injected(channel_t *channel, msg_t *message, rsp_msg_t *reply
 {
     const struct injected *injected = injected_of(attached, channel, message);
 
-    injected->reply(injected->ctx, injected->token, reply->data, reply->data_len);
+    if (injected != NULL) /* always: nobody else has this channel */
+        injected->reply(injected->ctx, injected->token, reply->data, reply->data_len);
 }
 
 /* ---- who asks ---- */
@@ -187,6 +188,22 @@ static void serve(struct fwr_lanserv *adapter, channel_t *channel, msg_t *messag
     adapter->served(adapter->ctx);
 }
 
+bool fwr_lanserv_waits(const struct fwr_lanserv *adapter, channel_t *channel, const msg_t *message)
+{
+    return channel->channel_num == SYSTEM_CHANNEL || channel == &adapter->own ||
+           session_of(channel, message) != NULL;
+}
+
+void fwr_lanserv_answer(const struct fwr_lanserv *adapter, channel_t *channel, msg_t *message,
+                        uint8_t *reply, size_t length)
+{
+    /* Without its session an answer would go out in the clear. */
+    if (fwr_lanserv_waits(adapter, channel, message))
+        ipmi_handle_smi_rsp(channel, message, reply, (int)length);
+    else
+        channel->free(channel, message);
+}
+
 void fwr_lanserv_again(struct fwr_lanserv *adapter)
 {
     for (unsigned i = 0; i < FWR_LANSERV_DEFERRED; i++) {
@@ -196,9 +213,7 @@ void fwr_lanserv_again(struct fwr_lanserv *adapter)
 
         if (message == NULL)
             continue;
-        /* Without its session an answer would go out in the clear. */
-        if (slot->channel->channel_num != SYSTEM_CHANNEL && slot->channel != &adapter->own &&
-            session_of(slot->channel, message) == NULL) {
+        if (!fwr_lanserv_waits(adapter, slot->channel, message)) {
             slot->message = NULL;
             slot->channel->free(slot->channel, message);
             continue;

@@ -116,6 +116,14 @@ int fwr_lanserv_inject(struct fwr_lanserv *adapter, const struct fwr_lanserv_mes
 /* After the engines did some work: answers what was kept back, as far as that is possible now. */
 void fwr_lanserv_again(struct fwr_lanserv *adapter);
 
+/* Whether the asker of a message could still be answered: his session has not ended. */
+bool fwr_lanserv_waits(const struct fwr_lanserv *adapter, channel_t *channel, const msg_t *message);
+
+/* The late answer to a message that `other` has taken, from the completion code on; dropped when
+ * nobody waits for it any more. */
+void fwr_lanserv_answer(const struct fwr_lanserv *adapter, channel_t *channel, msg_t *message,
+                        uint8_t *reply, size_t length);
+
 /* When fwr_lanserv_again has to be called at the latest; FWR_NEVER when nothing waits. */
 uint64_t fwr_lanserv_next_timeout(const struct fwr_lanserv *adapter);
 

@@ -606,8 +606,9 @@ int tool_recover(int argc, char **argv)
                                 .rounds = {3, false}};
     const struct tool_option options[] = {
         {"donor", 'd', TOOL_LIST, &r.targets, "ADDRESS",
-         "ask this donor; may be repeated: HOST[:PORT], serial:DEVICE[:BAUD] or "
-         "terminal:DEVICE[:BAUD]",
+         "ask this donor; may be repeated: HOST[:PORT], serial:DEVICE[:BAUD], "
+         "terminal:DEVICE[:BAUD], bluetooth:AA:BB:CC:DD:EE:FF[/CHANNEL] or "
+         "icmb:DEVICE[:BAUD]/ADDRESS",
          0, 0},
         {"config", 'c', TOOL_TEXT, &r.config_path, "FILE", "a file that names donors", 0, 0},
         {"interface", 'i', TOOL_LIST, &r.interfaces, "NAME[=MEDIUM]",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serial lines as roads (fwrecover/serial.h), in Basic Mode and in Terminal Mode. A line whose
- * device is gone is opened again as often as it takes. Nothing here waits.
+ * Lines as roads (fwrecover/serial.h): serial ones in Basic Mode and in Terminal Mode, and
+ * Bluetooth's (RFCOMM), which carry Basic Mode. A line that is gone is opened again as often as it
+ * takes. Nothing here waits.
  */
 #include "tools/road.h"
 
@@ -13,6 +14,10 @@
 
 #include "tools/line.h"
 #include "tools/say.h"
+
+/* RFCOMM repeats what is lost and brings all in order, so several requests may be on their way. */
+#define BLUETOOTH_WINDOW        8
+#define BLUETOOTH_ROUND_TRIP_MS 50
 
 struct serial {
     struct tool_road *road;
@@ -38,13 +43,21 @@ static void on_closed(void *ctx, uint64_t now, int error)
     struct serial *own = ctx;
 
     tool_line_lost(&own->line, error);
-    fwr_serial_road_closed(own->serial, now,
-                           error == FWR_E_IO ? FWR_E_SESSION_CLOSED : FWR_E_NO_DONOR);
+    if (error == FWR_E_IO)
+        error = FWR_E_SESSION_CLOSED;
+    else if (own->line.baud != 0)
+        error = FWR_E_NO_DONOR;
+    fwr_serial_road_closed(own->serial, now, error);
 }
 
 static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t length)
 {
     fwr_serial_road_receive(((struct serial *)ctx)->serial, now, bytes, length);
+}
+
+static int on_dial(void *ctx, struct fwr_tty *tty)
+{
+    return fwr_rfcomm_dial(tty, NULL, &((struct serial *)ctx)->line.peer);
 }
 
 /* ---- what the road calls ---- */
@@ -69,6 +82,12 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
         road->limits = *limits;
     if (road->events->state != NULL)
         road->events->state(road->ctx, road, error);
+}
+
+/* A call takes a moment: nobody should give the peer up meanwhile. */
+static bool on_opening(void *ctx)
+{
+    return fwr_tty_port_opening(&((struct serial *)ctx)->port);
 }
 
 /* ---- what road.c calls ---- */
@@ -102,20 +121,19 @@ static void serial_timeout(struct tool_road *road, uint64_t now)
         fwr_serial_road_timeout(own->serial, now);
 }
 
-static int serial_open(struct tool_road *road, const char *address, enum fwr_serial_mode mode)
+/* Of a line that has been parsed. */
+static int line_open(struct tool_road *road, enum fwr_serial_mode mode)
 {
-    struct serial *own = calloc(1, sizeof(*own));
-    int status, error;
+    struct serial *own = road->own;
+    bool bluetooth = own->line.baud == 0;
+    int error;
 
-    road->own = own;
-    if (own == NULL)
-        return tool_error(FWR_E_MEMORY, address, NULL);
-    own->road = road;
-    own->port.tty.fd = -1;
-    status = tool_line_parse(&own->line, address);
-    if (status != TOOL_OK)
-        return status;
     road->limits = fwr_serial_road_limits(mode, 0, own->line.baud);
+    if (bluetooth) {
+        road->limits.medium = FWR_MEDIUM_BLUETOOTH;
+        road->limits.window = BLUETOOTH_WINDOW;
+        road->limits.round_trip_ms = BLUETOOTH_ROUND_TRIP_MS;
+    }
     own->port_config = (struct fwr_tty_port_config){
         .size = sizeof(own->port_config),
         .path = own->line.path,
@@ -124,6 +142,7 @@ static int serial_open(struct tool_road *road, const char *address, enum fwr_ser
         .opened = on_opened,
         .closed = on_closed,
         .received = on_received,
+        .dial = bluetooth ? on_dial : NULL,
     };
     own->config = (struct fwr_serial_road_config){
         .size = sizeof(own->config),
@@ -132,34 +151,58 @@ static int serial_open(struct tool_road *road, const char *address, enum fwr_ser
         .baud = own->line.baud,
         .command_base = FWR_COMMAND_BASE,
         .mode = (uint8_t)mode,
+        .no_handshake = bluetooth,
         .ctx = own,
         .transmit = transmit,
         .reply = on_reply,
         .state = on_state,
+        .opening = bluetooth ? on_opening : NULL,
     };
     own->storage = calloc(1, fwr_serial_road_storage());
     error = own->storage == NULL ? FWR_E_MEMORY
                                  : fwr_serial_road_init(&own->serial, own->storage,
                                                         fwr_serial_road_storage(), &own->config);
     if (error != FWR_OK)
-        return tool_error(error, address, NULL);
+        return tool_error(error, own->line.path, NULL);
     road->link = fwr_serial_road_link(own->serial);
     fwr_tty_port_init(&own->port, &own->port_config);
     return TOOL_OK;
+}
+
+static int serial_open(struct tool_road *road, const char *address, enum fwr_serial_mode mode,
+                       int (*parse)(struct tool_line *line, const char *text))
+{
+    struct serial *own = calloc(1, sizeof(*own));
+    int status;
+
+    road->own = own;
+    if (own == NULL)
+        return tool_error(FWR_E_MEMORY, address, NULL);
+    own->road = road;
+    own->port.tty.fd = -1;
+    status = parse(&own->line, address);
+    return status == TOOL_OK ? line_open(road, mode) : status;
 }
 
 static int basic_open(struct tool_road *road, const char *address,
                       const struct fwr_platform *platform)
 {
     (void)platform;
-    return serial_open(road, address, FWR_SERIAL_BASIC);
+    return serial_open(road, address, FWR_SERIAL_BASIC, tool_line_parse);
 }
 
 static int terminal_open(struct tool_road *road, const char *address,
                          const struct fwr_platform *platform)
 {
     (void)platform;
-    return serial_open(road, address, FWR_SERIAL_TERMINAL);
+    return serial_open(road, address, FWR_SERIAL_TERMINAL, tool_line_parse);
+}
+
+static int bluetooth_open(struct tool_road *road, const char *address,
+                          const struct fwr_platform *platform)
+{
+    (void)platform;
+    return serial_open(road, address, FWR_SERIAL_BASIC, tool_line_parse_bluetooth);
 }
 
 static void serial_close(struct tool_road *road)
@@ -180,3 +223,4 @@ static void serial_close(struct tool_road *road)
 
 const struct tool_road_kind tool_road_serial = SERIAL("serial:", basic_open);
 const struct tool_road_kind tool_road_terminal = SERIAL("terminal:", terminal_open);
+const struct tool_road_kind tool_road_bluetooth = SERIAL("bluetooth:", bluetooth_open);

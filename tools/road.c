@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct tool_road_kind *const kinds[] = {
-    &tool_road_serial, &tool_road_terminal,
-    &tool_road_rmcp, /* last: it takes what nobody else has taken */
+    &tool_road_serial, &tool_road_terminal, &tool_road_bluetooth,
+    &tool_road_icmb,   &tool_road_rmcp, /* last: it takes what nobody else has taken */
 };
 
 /* Gives what follows the prefix, too. */

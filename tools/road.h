@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A road to one peer, of whatever kind its address says: RMCP+ on a UDP socket, or a serial
- * line. Called by `recover` (donors) and by the commands that talk to a BMC. Requests are sent
- * once; whoever wants an answer repeats them.
+ * A road to one peer, of whatever kind its address says: RMCP+ on a UDP socket, a serial line, or
+ * Bluetooth, or a bus. Called by `recover` (donors) and by the commands that talk to a BMC.
+ * Requests are sent once; whoever wants an answer repeats them.
  */
 #ifndef FWR_TOOLS_ROAD_H
 #define FWR_TOOLS_ROAD_H
@@ -71,9 +71,11 @@ struct tool_road_kind {
     /* Whether what is sent from now on is gathered, to leave together. May be NULL. */
     void (*gather)(struct tool_road *road, bool on);
 };
+extern const struct tool_road_kind tool_road_icmb;
 extern const struct tool_road_kind tool_road_rmcp;
 extern const struct tool_road_kind tool_road_serial;
 extern const struct tool_road_kind tool_road_terminal;
+extern const struct tool_road_kind tool_road_bluetooth;
 
 /* Whether one has to log in at this address. */
 bool tool_road_has_sessions(const char *target);

@@ -29,6 +29,19 @@ size_t tool_sessionless_answer(const struct fwr_oem *oem, const struct fwr_rmcp_
     return 1;
 }
 
+void tool_sessionless_allow(struct fwr_oem *oem, enum fwr_serial_mode mode, uint32_t iana)
+{
+    if (oem->size == 0) {
+        oem->size = sizeof(*oem);
+        oem->iana = iana;
+        oem->command_base = FWR_COMMAND_BASE;
+        oem->window = FWR_SERIAL_WINDOW_MAX;
+        oem->max_request =
+            (uint16_t)(fwr_serial_max_request(mode, FWR_SERIAL_MESSAGE_MAX) - FWR_IANA_SIZE);
+    }
+    oem->allow_sessionless = true; /* the operator named the line */
+}
+
 /* ---- what the responder calls ---- */
 
 static void transmit(void *ctx, const uint8_t *bytes, size_t length)
@@ -147,15 +160,7 @@ int tool_serial_listeners_open(struct tool_serial_listeners *listeners,
     listeners->device = (struct fwr_rmcp_device){.firmware_major = FWR_VERSION_MAJOR,
                                                  .firmware_minor = FWR_VERSION_MINOR,
                                                  .manufacturer = iana};
-    if (oem->size == 0) {
-        oem->size = sizeof(*oem);
-        oem->iana = iana;
-        oem->command_base = FWR_COMMAND_BASE;
-        oem->window = FWR_SERIAL_WINDOW_MAX;
-        oem->max_request =
-            (uint16_t)(fwr_serial_max_request(which, FWR_SERIAL_MESSAGE_MAX) - FWR_IANA_SIZE);
-    }
-    oem->allow_sessionless = true; /* the operator named the line */
+    tool_sessionless_allow(oem, which, iana);
     for (size_t i = 0; i < list->count && status == TOOL_OK; i++) {
         struct tool_serial_listener *listener = &listeners->items[listeners->count++];
 

@@ -62,6 +62,10 @@ uint64_t tool_serial_listeners_next_timeout(const struct tool_serial_listeners *
 void tool_serial_listeners_work(struct tool_serial_listeners *listeners,
                                 const struct pollfd *handles);
 
+/* Fills in what Get Capabilities says, unless somebody else has, and lets those be answered who
+ * have no session. */
+void tool_sessionless_allow(struct fwr_oem *oem, enum fwr_serial_mode mode, uint32_t iana);
+
 /* The answer, from the completion code on, to one message that came over a road without
  * sessions: ours, Get Device ID, C1h to the rest. `capacity` at least FWR_OEM_HEADER +
  * FWR_LINK_MIN_REPLY. */

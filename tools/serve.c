@@ -15,6 +15,7 @@
 #include <fwrecover/version.h>
 
 #include "tools/artifact.h"
+#include "tools/bluetooth-listener.h"
 #include "tools/json.h"
 #include "tools/listener.h"
 #include "tools/net.h"
@@ -26,7 +27,7 @@
 
 struct server {
     /* the command line */
-    struct tool_list listen, interfaces, serial, suites;
+    struct tool_list listen, interfaces, serial, bluetooth, suites;
     const char *user, *password_file, *kg_file, *trust_path;
     const char *password_argument, *serial_mode;
     struct tool_u32 serial_message, transfers, rate, session_limit, idle, iana;
@@ -43,6 +44,7 @@ struct server {
     struct tool_sessions sessions;
     struct tool_listeners listeners;
     struct tool_serial_listeners lines;
+    struct tool_bluetooth_listeners channels;
 };
 
 /* Opens one image, and learns how much memory the donor will need for it. */
@@ -143,17 +145,23 @@ static int open_sockets(struct server *server)
     return status;
 }
 
-/* Where lines are named, sockets are opened only if they are, too. */
+/* Where lines or channels are named, sockets are opened only if they are, too. */
 static int open_listeners(struct server *server)
 {
+    bool lines = server->serial.count > 0;
+    bool sockets = server->listen.count > 0 || server->interfaces.count > 0;
     int status = TOOL_OK;
 
-    if (server->serial.count == 0 || server->listen.count > 0 || server->interfaces.count > 0)
+    if (sockets || (!lines && server->bluetooth.count == 0))
         status = open_sockets(server);
-    if (status == TOOL_OK && server->serial.count > 0)
+    if (status == TOOL_OK && lines)
         status = tool_serial_listeners_open(&server->lines, &server->serial, server->serial_mode,
                                             server->serial_message.value, server->iana.value,
                                             &server->oem);
+    if (status == TOOL_OK && server->bluetooth.count > 0)
+        status =
+            tool_bluetooth_listeners_open(&server->channels, &server->bluetooth, server->iana.value,
+                                          &server->oem, !lines && !sockets);
     return status;
 }
 
@@ -166,6 +174,7 @@ static void print_ready(const struct server *server)
         printf("serving %u image%s on", server->image_count, server->image_count == 1 ? "" : "s");
         tool_listeners_print(&server->listeners);
         tool_serial_listeners_print(&server->lines);
+        tool_bluetooth_listeners_print(&server->channels);
         printf("\n");
         fflush(stdout);
         return;
@@ -174,13 +183,15 @@ static void print_ready(const struct server *server)
     tool_json_number(object, "images", server->image_count);
     list = tool_listeners_json(&server->listeners);
     tool_serial_listeners_json(&server->lines, list);
+    tool_bluetooth_listeners_json(&server->channels, list);
     json_object_object_add(object, "listening", list);
     tool_json_print(object);
 }
 
 static void loop(struct server *server)
 {
-    struct pollfd handles[TOOL_LISTENERS_HANDLES + TOOL_SERIAL_LISTENERS_MAX];
+    struct pollfd
+        handles[TOOL_LISTENERS_HANDLES + TOOL_SERIAL_LISTENERS_MAX + TOOL_BLUETOOTH_HANDLES_MAX];
     struct fwr_donor *donor = server->oem.donor;
 
     while (!tool_stopped()) {
@@ -189,12 +200,17 @@ static void loop(struct server *server)
         uint64_t due = tool_listeners_next_timeout(&server->listeners);
         size_t sockets = tool_listeners_handles(&server->listeners, handles);
         size_t lines = tool_serial_listeners_handles(&server->lines, handles + sockets);
+        struct pollfd *channels = handles + sockets + lines;
+        size_t others = tool_bluetooth_listeners_handles(&server->channels, channels);
 
         next = due < next ? due : next;
         due = tool_serial_listeners_next_timeout(&server->lines);
-        tool_poll(handles, sockets + lines, due < next ? due : next);
+        next = due < next ? due : next;
+        due = tool_bluetooth_listeners_next_timeout(&server->channels);
+        tool_poll(handles, sockets + lines + others, due < next ? due : next);
         tool_listeners_work(&server->listeners, handles);
         tool_serial_listeners_work(&server->lines, handles + sockets);
+        tool_bluetooth_listeners_work(&server->channels, channels);
         if (fwr_donor_next_timeout(donor) <= tool_now())
             fwr_donor_timeout(donor, tool_now());
     }
@@ -245,6 +261,7 @@ static void end(struct server *server)
 {
     tool_listeners_close(&server->listeners);
     tool_serial_listeners_close(&server->lines);
+    tool_bluetooth_listeners_close(&server->channels);
     if (server->oem.donor != NULL)
         fwr_donor_end(server->oem.donor);
     free(server->donor_storage);
@@ -266,6 +283,8 @@ int tool_serve(int argc, char **argv)
          "answer on this serial line [115200], without a session and as to a USER; UDP only with "
          "--listen",
          0, 0},
+        {"bluetooth", 0, TOOL_LIST, &server.bluetooth, "[ADDRESS/]CHANNEL",
+         "answer on this Bluetooth channel of one adapter or all, as on a serial line", 0, 0},
         {"serial-mode", 0, TOOL_TEXT, &server.serial_mode, "MODE",
          "of the lines: basic (default) or terminal", 0, 0},
         {"serial-message", 0, TOOL_U32, &server.serial_message, "BYTES",
@@ -298,8 +317,8 @@ int tool_serve(int argc, char **argv)
     const struct tool_usage_text usage = {
         "serve",
         "ENVELOPE RAW [ENVELOPE RAW...]",
-        "Gives signed images to recipients over IPMI LAN (RMCP+) and serial lines, in the\n"
-        "foreground, until SIGTERM or SIGINT.",
+        "Gives signed images to recipients over IPMI LAN (RMCP+), serial lines and\n"
+        "Bluetooth, in the foreground, until SIGTERM or SIGINT.",
         options,
         2,
         2 * FWR_DONOR_IMAGES_MAX};

@@ -53,8 +53,8 @@ enum fwr_command {
 /* "Request Image", for logs; "?" outside the enum. */
 const char *fwr_command_name(uint8_t command);
 
-#define FWR_TAG_SIZE       8 /* first bytes of a manifest id */
-#define FWR_KEY_SIZE       8 /* first bytes of the compatibility hash */
+#define FWR_TAG_SIZE 8 /* first bytes of a manifest id */
+#define FWR_KEY_SIZE 8 /* first bytes of the compatibility hash */
 
 enum fwr_role {
     FWR_ROLE_DONOR = 1 << 0,

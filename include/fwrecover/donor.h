@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The donor engine: answers recipients from images that it has itself verified. It never
- * sends unasked, holds no continuation state besides leases, and checks every block against
- * its authenticated leaf before it gives it away.
+ * sends unasked (what several on a bus asked for it may send once for all of them), holds no
+ * continuation state besides leases, and checks every block against its authenticated leaf before
+ * it gives it away.
  *
  * Sans-I/O: feed it requests and time, call `step` while it returns FWR_PENDING.
  */
@@ -42,7 +43,9 @@ struct fwr_donor_config {
     uint32_t bytes_per_second; /* admission limit over all transfers, 0 = none */
     uint16_t lease_seconds;    /* [30] */
     uint8_t window;            /* requests a recipient may have outstanding [15] */
-    uint8_t segments;          /* tree segments kept in memory, over all images [transfers + 2] */
+    uint8_t codecs;   /* codecs of this build that recipients may ask for, bit n for enum fwr_codec
+                         value n; more than FWR_CODEC_NONE costs some 260 KiB of storage [0] */
+    uint8_t segments; /* tree segments kept in memory, over all images [transfers + 2] */
 };
 
 /* Bytes of storage for a configuration; 0 when the configuration is not usable. */
@@ -64,6 +67,12 @@ void fwr_donor_end(struct fwr_donor *donor);
 int fwr_donor_request(struct fwr_donor *donor, uint64_t now, const struct fwr_caller *caller,
                       uint8_t command, const uint8_t *data, size_t length, uint8_t *reply,
                       size_t capacity);
+
+/* The next Block Data to send to everybody on a link (its number in struct fwr_caller): call it
+ * while the link has room. `data` takes the body, at most `capacity` bytes of it. The body's
+ * length; 0 when there is nothing to send now: ask again after a request or a step. */
+int fwr_donor_next_broadcast(struct fwr_donor *donor, uint64_t now, uint16_t link, uint8_t *data,
+                             size_t capacity);
 
 /* Does at most one slow read and the hashing of it. FWR_PENDING: call again soon. FWR_OK: no
  * work until the next request or timeout. */
@@ -94,7 +103,8 @@ struct fwr_donor_status {
     uint32_t requests;
     uint32_t refused; /* busy answers */
     struct fwr_donor_image_status images[FWR_DONOR_IMAGES_MAX];
-    uint8_t places; /* for transfers, free now */
+    uint8_t places;           /* for transfers, free now */
+    uint64_t bytes_broadcast; /* of bytes_sent, those sent once for several */
 };
 void fwr_donor_status(const struct fwr_donor *donor, struct fwr_donor_status *status);
 

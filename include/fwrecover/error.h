@@ -127,6 +127,12 @@ enum fwr_error {
     FWR_E_RANDOM = -115,    /* the caller's random source failed */
     FWR_E_ACCESS = -116,    /* the operating system forbids it */
     FWR_E_INTERFACE = -117, /* no such network interface, it is down, or nothing leads there */
+
+    /* Bluetooth */
+    FWR_E_NO_BLUETOOTH = -120, /* this kernel, or this container, has none */
+    FWR_E_ADAPTER = -121,      /* no adapter with that address, or none is up */
+    FWR_E_UNREACHABLE = -122,  /* the peer does not answer, or the connection to it broke */
+    FWR_E_REFUSED = -123,      /* the peer answers, but nothing listens there */
 };
 
 /* The error's short name, as "below-floor": lower case, stable, for logs and JSON.

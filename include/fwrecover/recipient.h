@@ -156,6 +156,11 @@ void fwr_recipient_asked(struct fwr_recipient *recipient, uint8_t peer);
 void fwr_recipient_response(struct fwr_recipient *recipient, uint64_t now, uint8_t peer,
                             uint8_t command, int error, const uint8_t *data, size_t length);
 
+/* The body of a Block Data message that was heard on the road of a peer: whatever is lacking is
+ * taken from it, and checked like all else. What is of no use is ignored. */
+void fwr_recipient_heard(struct fwr_recipient *recipient, uint64_t now, uint8_t peer,
+                         const uint8_t *data, size_t length);
+
 /* The road to a peer opened with these limits (error FWR_OK), or went down (FWR_E_…, limits
  * ignored). Peers count as reachable with their configured limits until told otherwise.
  *

@@ -26,7 +26,8 @@ enum fwr_store_kind {
     FWR_STORE_WAIVED = 8,     /* hashes of leaves that only the board's own map preserves */
     FWR_STORE_GENERATION = 9, /* trust generation floor; slot 0 */
     FWR_STORE_REJECTED = 10,  /* with two banks: the image whose boot was not proven */
-    FWR_STORE_DONORS = 11,    /* where donors were found before (discover.h); slot 0 */
+    FWR_STORE_ICMB = 11,      /* the BMC's address on an ICMB, u16; slot 0 */
+    FWR_STORE_DONORS = 12,    /* where donors were found before (discover.h); slot 0 */
 };
 
 /* Operations return FWR_OK, FWR_PENDING (repeat the same call) or FWR_E_STORE_….

@@ -21,6 +21,7 @@ struct fwr_tty {
     uint32_t baud;   /* bits per second */
     bool rs485;      /* the driver switches the direction */
     bool pty;        /* a pseudo-terminal: no wire, no speed */
+    bool socket;     /* no terminal at all: a stream as of fwr_rfcomm_dial */
     uint64_t device; /* which device it is, whatever the path */
 };
 
@@ -72,6 +73,11 @@ struct fwr_tty_port_config {
     void (*received)(void *ctx, uint64_t now, const uint8_t *bytes, size_t length);
     /* `fd` is about to be closed: an event loop must let go of it now. May be NULL. */
     void (*closing)(void *ctx);
+    /* Opens a stream that is no terminal; NULL: the terminal at `path`. First called with no
+     * descriptor in `tty`. FWR_OK: it is open; FWR_PENDING: with a descriptor, call again once
+     * that can be written to; or an error, and the descriptor, if there is one, is closed by the
+     * port. See fwr_rfcomm_dial. */
+    int (*dial)(void *ctx, struct fwr_tty *tty);
 };
 
 /* The caller's memory. A device that is opened again by itself, after pauses that grow from a
@@ -86,6 +92,7 @@ struct fwr_tty_port {
     uint32_t pause; /* ms, until the next try */
     bool told;      /* that it is closed */
     bool broken;    /* found out while sending */
+    bool dialing;   /* it has a descriptor that is not connected yet, until open_at at most */
     size_t start, length;
     uint8_t out[FWR_TTY_PORT_OUT];
 };
@@ -100,8 +107,15 @@ void fwr_tty_port_end(struct fwr_tty_port *port);
  * FWR_E_SESSION_CLOSED: the device is not open. */
 int fwr_tty_port_send(struct fwr_tty_port *port, const uint8_t *bytes, size_t length);
 
-/* Whether something waits for POLLOUT. */
+/* Throws away what is not on the wire yet, here and in the device, as far as it can. */
+void fwr_tty_port_flush(struct fwr_tty_port *port);
+
+/* Whether something, or a call that is under way, waits for POLLOUT. */
 bool fwr_tty_port_waits(const struct fwr_tty_port *port);
+
+/* Whether it has not been tried yet, or a call is under way: who wants to send may wait for that.
+ */
+bool fwr_tty_port_opening(const struct fwr_tty_port *port);
 
 /* The device is readable or writable, or poll says that it is gone. A bounded number of bytes is
  * handed over in one call. */

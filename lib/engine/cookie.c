@@ -4,7 +4,6 @@
  */
 #include "engine/cookie.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static bool has(const uint8_t *bits, uint8_t cookie)
@@ -69,6 +68,11 @@ void fwr_cookie_lost(struct fwr_cookies *cookies, uint8_t cookie, uint64_t now)
     turn_period(cookies, now);
     clear(cookies->live, cookie);
     set(cookies->resting[0], cookie);
+}
+
+bool fwr_cookie_rests(const struct fwr_cookies *cookies, uint8_t cookie)
+{
+    return has(cookies->resting[0], cookie) || has(cookies->resting[1], cookie);
 }
 
 void fwr_cookie_lost_all(struct fwr_cookies *cookies, uint64_t now)

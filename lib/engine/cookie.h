@@ -7,6 +7,7 @@
 #ifndef FWR_ENGINE_COOKIE_H
 #define FWR_ENGINE_COOKIE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* An unanswered cookie rests at least one period and at most two. */
@@ -33,6 +34,9 @@ void fwr_cookie_answered(struct fwr_cookies *cookies, uint8_t cookie);
 /* Its request goes unanswered: given up, or repeated under another cookie. Nothing happens to a
  * cookie that is not live. */
 void fwr_cookie_lost(struct fwr_cookies *cookies, uint8_t cookie, uint64_t now);
+
+/* Whether its request went unanswered not long ago: then an answer to it is a late one. */
+bool fwr_cookie_rests(const struct fwr_cookies *cookies, uint8_t cookie);
 
 /* All live ones are lost. */
 void fwr_cookie_lost_all(struct fwr_cookies *cookies, uint64_t now);

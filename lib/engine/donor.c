@@ -15,9 +15,12 @@
 #include <fwrecover/envelope.h>
 #include <fwrecover/error.h>
 
+#include "engine/broadcast.h"
 #include "engine/bucket.h"
 #include "engine/catalogue.h"
+#include "engine/codec.h"
 #include "engine/lease.h"
+#include "wire/cursor.h"
 
 /* Manifests are read without a lease, by anybody: about as much as a thousand recipients of a
  * fleet that fails at once ask for in ten seconds. */
@@ -33,13 +36,27 @@
 #define FWR_RETRY_MAX_MS    600000
 #define FWR_RETRY_PERIOD_MS 1000
 
+/* The coded stream made last: a recipient reads it in slices. */
+struct fwr_coded {
+    void *memory; /* the codec's; NULL: none is offered */
+    uint8_t *block, *stream;
+    uint8_t image; /* FWR_NO_IMAGE: nothing is kept */
+    uint8_t codec;
+    uint32_t epoch;
+    uint32_t address;
+    uint32_t length; /* of the stream */
+};
+
 struct fwr_donor {
     struct fwr_donor_config config; /* defaults filled in */
     struct fwr_catalogue catalogue;
     struct fwr_leases leases;
     struct fwr_bucket manifest_bucket;
     struct fwr_bucket data_bucket;
+    struct fwr_broadcasts broadcasts;
+    struct fwr_coded coded;
     uint64_t bytes_sent;
+    uint64_t bytes_broadcast;
     uint32_t requests;
     uint32_t refused;
     uint32_t transfer_ms;    /* how long transfers take, smoothed; 0: none has ended yet */
@@ -66,6 +83,7 @@ static int config_fill(const struct fwr_donor_config *given, struct fwr_donor_co
         config->lease_seconds = 30;
     if (config->window == 0)
         config->window = 15;
+    config->codecs &= (uint8_t)(fwr_codec_known() & ~(1u << FWR_CODEC_NONE));
     if (config->segments == 0)
         config->segments = (uint8_t)(config->max_transfers + 2);
     if (config->segments < 2)
@@ -83,12 +101,35 @@ static int config_fill(const struct fwr_donor_config *given, struct fwr_donor_co
     return FWR_OK;
 }
 
-/* The donor itself, so long that what follows is aligned for any object. */
-static size_t donor_size(void)
+static size_t aligned(size_t size)
 {
     size_t unit = sizeof(max_align_t);
 
-    return (sizeof(struct fwr_donor) + unit - 1) / unit * unit;
+    return (size + unit - 1) / unit * unit;
+}
+
+/* The donor itself, so long that what follows is aligned for any object. */
+static size_t donor_size(void)
+{
+    return aligned(sizeof(struct fwr_donor));
+}
+
+/* A codec's memory, a block and its stream. */
+static size_t coded_size(const struct fwr_donor_config *config)
+{
+    return config->codecs == 0
+               ? 0
+               : aligned(fwr_codec_storage()) + aligned(2 * (size_t)config->max_block_size + 2);
+}
+
+static void coded_init(struct fwr_donor *d, uint8_t *storage)
+{
+    d->coded.image = FWR_NO_IMAGE;
+    if (d->config.codecs == 0)
+        return;
+    d->coded.memory = storage;
+    d->coded.block = storage + aligned(fwr_codec_storage());
+    d->coded.stream = d->coded.block + d->config.max_block_size;
 }
 
 size_t fwr_donor_storage(const struct fwr_donor_config *given)
@@ -97,7 +138,7 @@ size_t fwr_donor_storage(const struct fwr_donor_config *given)
 
     if (config_fill(given, &config) != FWR_OK)
         return 0;
-    return donor_size() + fwr_catalogue_storage(&config);
+    return donor_size() + coded_size(&config) + fwr_catalogue_storage(&config);
 }
 
 int fwr_donor_init(struct fwr_donor **donor, void *storage, size_t size,
@@ -109,7 +150,8 @@ int fwr_donor_init(struct fwr_donor **donor, void *storage, size_t size,
 
     if (error != FWR_OK)
         return error;
-    if (storage == NULL || size < donor_size() + fwr_catalogue_storage(&config))
+    size_t before = donor_size() + coded_size(&config);
+    if (storage == NULL || size < before + fwr_catalogue_storage(&config))
         return FWR_E_NO_SPACE;
     memset(d, 0, sizeof(*d));
     d->config = config;
@@ -119,7 +161,8 @@ int fwr_donor_init(struct fwr_donor **donor, void *storage, size_t size,
     fwr_bucket_init(&d->manifest_bucket, FWR_MANIFEST_RATE, FWR_MANIFEST_BURST, now);
     /* A quarter of a second of burst keeps the rate smooth without starving a window. */
     fwr_bucket_init(&d->data_bucket, config.bytes_per_second, config.bytes_per_second / 4 + 1, now);
-    error = fwr_catalogue_init(&d->catalogue, &d->config, (uint8_t *)storage + donor_size(), now);
+    coded_init(d, (uint8_t *)storage + donor_size());
+    error = fwr_catalogue_init(&d->catalogue, &d->config, (uint8_t *)storage + before, now);
     if (error == FWR_OK)
         *donor = d;
     return error;
@@ -328,7 +371,131 @@ static int answer_accept_offer(struct fwr_donor *d, uint64_t now, const struct f
     answer.lease = d->config.lease_seconds;
     answer.max_length = (uint16_t)(longest < UINT16_MAX ? longest : UINT16_MAX);
     answer.window = d->config.window;
+    answer.codecs = (uint8_t)(1 << FWR_CODEC_NONE | d->config.codecs);
+    if (caller->broadcast > 0) {
+        fwr_broadcasts_join(&d->broadcasts, now);
+        answer.codecs |= FWR_CODEC_BROADCAST;
+    }
     return fwr_accept_offer_reply_encode(&answer, reply, capacity);
+}
+
+/* ---- reads ---- */
+
+/* Makes the stream of a block ready. FWR_OK, FWR_E_BUSY or why not. */
+static int make_stream(struct fwr_donor *d, const struct fwr_lease *lease, uint8_t codec,
+                       uint32_t address)
+{
+    const struct fwr_image *image = &d->catalogue.images[lease->image];
+    uint32_t size = image->manifest.block_size;
+    struct fwr_coded *c = &d->coded;
+    int got, length;
+
+    if (c->image == lease->image && c->epoch == image->epoch && c->address == address &&
+        c->codec == codec)
+        return FWR_OK;
+    if (address % size != 0)
+        return FWR_E_RANGE;
+    got = fwr_catalogue_read_block(&d->catalogue, lease->image, address, c->block, size);
+    if (got < 0)
+        return got;
+    length = fwr_codec_make(codec, c->memory, c->block, size, c->stream);
+    if (length < 0)
+        return length;
+    c->image = lease->image;
+    c->epoch = image->epoch;
+    c->address = address;
+    c->codec = codec;
+    c->length = (uint32_t)length;
+    return FWR_OK;
+}
+
+/* A slice of a block's coded stream. */
+static int read_coded(struct fwr_donor *d, const struct fwr_lease *lease, uint8_t codec,
+                      const struct fwr_read_request *request, uint8_t *data, size_t length)
+{
+    int error = make_stream(d, lease, codec, request->offset);
+
+    if (error != FWR_OK)
+        return error;
+    if (request->skip >= d->coded.length)
+        return FWR_E_RANGE;
+    if (length > d->coded.length - request->skip)
+        length = d->coded.length - request->skip;
+    memcpy(data, d->coded.stream + request->skip, length);
+    return (int)length;
+}
+
+/* Whether others on the same road have this image's transfers too. */
+static bool has_company(const struct fwr_donor *d, const struct fwr_lease *lease)
+{
+    for (uint8_t i = 0; i < d->leases.max; i++) {
+        const struct fwr_lease *other = &d->leases.leases[i];
+
+        if (other != lease && other->transfer != 0 && other->link == lease->link &&
+            other->image == lease->image && other->epoch == lease->epoch &&
+            other->session != lease->session)
+            return true;
+    }
+    return false;
+}
+
+/* Queues what was asked for, or the block of which a coded stream was. */
+static int queue_broadcast(struct fwr_donor *d, uint64_t now, struct fwr_lease *lease,
+                           const struct fwr_read_request *request, uint8_t codec)
+{
+    const struct fwr_manifest *manifest = &d->catalogue.images[lease->image].manifest;
+    struct fwr_broadcast range = {.at = request->offset,
+                                  .end = (uint64_t)request->offset + request->length,
+                                  .epoch = lease->epoch,
+                                  .link = lease->link,
+                                  .image = lease->image};
+    uint32_t leaf;
+    int error;
+
+    if (codec != FWR_CODEC_NONE)
+        range.end = (uint64_t)request->offset + manifest->block_size;
+    if (!fwr_manifest_leaf_at(manifest, request->offset, &leaf))
+        return FWR_E_RANGE;
+    error = fwr_broadcasts_add(&d->broadcasts, now, &range);
+    if (error != FWR_OK)
+        return error;
+    fwr_lease_renew(&d->leases, lease, now);
+    return FWR_E_BY_BROADCAST;
+}
+
+/* The data goes where the reply has it: behind the cookie. */
+static int read_data(struct fwr_donor *d, uint64_t now, const struct fwr_caller *caller,
+                     struct fwr_lease *lease, uint8_t command,
+                     const struct fwr_read_request *request, uint8_t *data, size_t length)
+{
+    uint8_t codec = request->codec & (uint8_t)~FWR_CODEC_BROADCAST;
+
+    if (command == FWR_CMD_READ_TREE && caller->broadcast > 0)
+        fwr_broadcasts_join(&d->broadcasts, now);
+    if (command == FWR_CMD_READ_TREE)
+        return fwr_catalogue_read_tree(&d->catalogue, lease->image, request->offset, data, length);
+    if (request->codec != codec && caller->broadcast > 0 && has_company(d, lease)) {
+        int queued = queue_broadcast(d, now, lease, request, codec);
+        if (queued != FWR_E_BUSY) /* no room in the queue: as if nobody else were there */
+            return queued;
+    }
+    if (codec == FWR_CODEC_NONE)
+        return fwr_catalogue_read_block(&d->catalogue, lease->image, request->offset, data, length);
+    return read_coded(d, lease, codec, request, data, length);
+}
+
+/* Tree nodes come as they are; codecs and broadcasts only where they are offered, and a place in a
+ * stream only with a codec. */
+static bool is_legal_read(const struct fwr_donor *d, const struct fwr_caller *caller,
+                          uint8_t command, const struct fwr_read_request *request)
+{
+    uint8_t codec = request->codec & (uint8_t)~FWR_CODEC_BROADCAST;
+
+    if (request->codec != codec && caller->broadcast == 0)
+        return false;
+    if (command == FWR_CMD_READ_TREE)
+        return request->codec == FWR_CODEC_NONE && request->skip == 0;
+    return codec == FWR_CODEC_NONE ? request->skip == 0 : (d->config.codecs >> codec & 1) != 0;
 }
 
 static int answer_read(struct fwr_donor *d, uint64_t now, const struct fwr_caller *caller,
@@ -341,17 +508,11 @@ static int answer_read(struct fwr_donor *d, uint64_t now, const struct fwr_calle
 
     if (lease == NULL)
         return FWR_E_UNKNOWN_TRANSFER;
-    if (request->codec != FWR_CODEC_NONE || request->skip != 0)
+    if (!is_legal_read(d, caller, command, request))
         return FWR_E_MALFORMED;
     if (!fwr_bucket_ready(&d->data_bucket, now))
         return refuse(d);
-    /* The data goes where the reply has it: behind the cookie. */
-    if (command == FWR_CMD_READ_TREE)
-        got = fwr_catalogue_read_tree(&d->catalogue, lease->image, request->offset, reply + 1,
-                                      length);
-    else
-        got = fwr_catalogue_read_block(&d->catalogue, lease->image, request->offset, reply + 1,
-                                       length);
+    got = read_data(d, now, caller, lease, command, request, reply + 1, length);
     if (got == FWR_E_BUSY)
         return refuse(d);
     if (got < 0)
@@ -361,6 +522,58 @@ static int answer_read(struct fwr_donor *d, uint64_t now, const struct fwr_calle
     fwr_lease_read(&d->leases, lease, now, (uint32_t)got);
     d->bytes_sent += (uint32_t)got;
     return got + 1;
+}
+
+/* Everybody who listens keeps its transfer. */
+static void renew_listeners(struct fwr_donor *d, uint64_t now, const struct fwr_broadcast *range)
+{
+    for (uint8_t i = 0; i < d->leases.max; i++) {
+        struct fwr_lease *lease = &d->leases.leases[i];
+
+        if (lease->transfer != 0 && lease->link == range->link && lease->image == range->image)
+            fwr_lease_renew(&d->leases, lease, now);
+    }
+}
+
+int fwr_donor_next_broadcast(struct fwr_donor *d, uint64_t now, uint16_t link, uint8_t *data,
+                             size_t capacity)
+{
+    struct fwr_broadcast *range;
+
+    d->catalogue.now = now;
+    if (capacity <= FWR_BLOCK_DATA_HEADER || fwr_broadcasts_begin(&d->broadcasts) > now ||
+        !fwr_bucket_ready(&d->data_bucket, now))
+        return 0;
+    while ((range = fwr_broadcasts_first(&d->broadcasts, link)) != NULL) {
+        const struct fwr_image *image = &d->catalogue.images[range->image];
+        size_t length = capacity - FWR_BLOCK_DATA_HEADER;
+        uint8_t *bytes = data + FWR_BLOCK_DATA_HEADER;
+        uint32_t address = (uint32_t)range->at;
+        struct fwr_writer head;
+        int got = FWR_E_NOT_HELD;
+
+        if (length > range->end - range->at)
+            length = (size_t)(range->end - range->at);
+        if (image->rooted && image->epoch == range->epoch)
+            got = fwr_catalogue_read_block(&d->catalogue, range->image, address, bytes, length);
+        if (got == FWR_E_BUSY)
+            return 0;
+        if (got < 0) { /* who asked will ask again, and be told why */
+            fwr_broadcasts_sent(&d->broadcasts, range, UINT64_MAX);
+            continue;
+        }
+        /* As fwr_block_data_encode, with the data in its place already. */
+        fwr_writer_init(&head, data, FWR_BLOCK_DATA_HEADER);
+        fwr_writer_bytes(&head, image->id, sizeof(uint32_t));
+        fwr_writer_u32(&head, address);
+        renew_listeners(d, now, range);
+        fwr_broadcasts_sent(&d->broadcasts, range, (uint64_t)got);
+        fwr_bucket_take(&d->data_bucket, (uint32_t)got);
+        d->bytes_sent += (uint32_t)got;
+        d->bytes_broadcast += (uint32_t)got;
+        return FWR_BLOCK_DATA_HEADER + got;
+    }
+    return 0;
 }
 
 static int answer_end_transfer(struct fwr_donor *d, uint64_t now, const struct fwr_caller *caller,
@@ -440,7 +653,10 @@ uint64_t fwr_donor_next_timeout(const struct fwr_donor *d)
 {
     uint64_t lease = fwr_leases_deadline(&d->leases);
     uint64_t image = fwr_catalogue_next_timeout(&d->catalogue);
+    uint64_t broadcast = d->broadcasts.begun ? FWR_NEVER : fwr_broadcasts_begin(&d->broadcasts);
 
+    if (broadcast < image)
+        image = broadcast;
     return lease < image ? lease : image;
 }
 
@@ -470,6 +686,7 @@ void fwr_donor_status(const struct fwr_donor *d, struct fwr_donor_status *status
     status->transfers = d->leases.open;
     status->places = (uint8_t)(d->leases.max - d->leases.open);
     status->bytes_sent = d->bytes_sent;
+    status->bytes_broadcast = d->bytes_broadcast;
     status->requests = d->requests;
     status->refused = d->refused;
     for (uint8_t i = 0; i < FWR_DONOR_IMAGES_MAX; i++) {

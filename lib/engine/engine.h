@@ -46,9 +46,10 @@ enum fwr_purpose {
 
 enum fwr_pending_state {
     FWR_PENDING_FREE,
-    FWR_PENDING_QUEUED, /* to be sent at `due` */
-    FWR_PENDING_SENT,   /* lost at `due` */
-    FWR_PENDING_WANTED, /* a slice whose fetch has no source just now: without a peer */
+    FWR_PENDING_QUEUED,    /* to be sent at `due` */
+    FWR_PENDING_SENT,      /* lost at `due` */
+    FWR_PENDING_WANTED,    /* a slice whose fetch has no source just now: without a peer */
+    FWR_PENDING_LISTENING, /* a slice that is to come by broadcast; asked for again at `due` */
 };
 
 /* One request until it is answered. */
@@ -61,8 +62,12 @@ struct fwr_pending {
     uint8_t tries;
     uint8_t index; /* ASK: which match; READ: which fetch */
     uint8_t busy;  /* so often answered "busy": then it is no measure of the round trip */
+    uint8_t ahead; /* of ours on the road, when it was sent, for which it has to wait */
     uint16_t length;
-    uint32_t offset; /* READ: into the fetch */
+    uint32_t offset;       /* READ: into the fetch, or its stream */
+    uint32_t asked_offset; /* these three as they were when it was sent: what was heard meanwhile */
+    uint16_t asked_length; /* is not wanted any more */
+    bool asked_coded;
     uint64_t sent;
     uint64_t due;
 };
@@ -83,7 +88,11 @@ struct fwr_fetch {
     uint8_t source; /* peer, or FWR_NONE until one is assigned */
     uint8_t author; /* of the last byte that came */
     uint8_t avoid;  /* the source that failed it last */
-    bool mixed;     /* the bytes have several authors */
+    bool mixed;     /* the bytes have several authors, or one that cannot be known */
+    bool alone;     /* not to come by broadcast: it was in vain, or wrong */
+    bool plain;     /* not to be coded: that was wrong */
+    bool coded;     /* the buffer has the beginning of a coded stream, or is to have it … */
+    uint32_t total; /* … of so many bytes; 0 = not known yet */
     uint8_t tries;
     uint32_t offset; /* in the object */
     uint32_t length;
@@ -108,6 +117,7 @@ struct fwr_donor_peer {
     uint8_t asked; /* matches asked for */
     uint8_t transfer_state;
     uint8_t window;    /* the donor's */
+    uint8_t codecs;    /* likewise, with FWR_CODEC_BROADCAST */
     uint8_t in_flight; /* requests queued or sent */
     uint8_t sent;
     uint8_t allowed;    /* congestion window */
@@ -132,6 +142,7 @@ struct fwr_donor_peer {
     uint32_t try_pause;   /* between the last try and that, ms */
     uint32_t tried_bytes; /* received when it was tried last */
     uint64_t heard;       /* when the last answer came */
+    uint64_t gained;      /* when the last byte for us came, or the transfer was opened */
     uint64_t not_before;  /* said it was busy until then */
     struct fwr_cookies cookies;
 };

@@ -60,7 +60,9 @@ static bool has_gaps(const struct fwr_recipient *r, const struct fwr_fetch *f)
 
 static void assign_to(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
 {
-    if (peer == fwr_push_peer(r) && has_gaps(r, f))
+    bool odd = f->coded && !(r->peers[peer].codecs >> FWR_CODEC_LZ4 & 1);
+
+    if (odd || (peer == fwr_push_peer(r) && (f->coded || has_gaps(r, f))))
         fwr_fetch_restart(r, f);
     for (size_t i = 0; i < FWR_PENDING_MAX; i++)
         if (is_slice(r, &r->pending[i], f))
@@ -102,9 +104,8 @@ void fwr_fetch_restart(struct fwr_recipient *r, struct fwr_fetch *f)
             fwr_request_free(r, &r->pending[i]);
     if (f->have > 0 && f->object == FWR_OBJECT_BLOCKS)
         r->status.blocks_refetched += (f->have + fwr_block_size(r) - 1) / fwr_block_size(r);
-    f->asked = 0;
-    f->have = 0;
-    f->mixed = false;
+    f->asked = f->have = f->total = 0;
+    f->mixed = f->coded = false;
 }
 
 void fwr_fetch_take(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, uint32_t at,
@@ -115,6 +116,7 @@ void fwr_fetch_take(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, 
     f->author = peer;
     f->have += (uint32_t)length;
     r->status.bytes_received += (uint32_t)length;
+    r->peers[peer].gained = r->now;
     r->peers[peer].bytes += (uint32_t)length;
     r->peers[peer].rate_bytes += (uint32_t)length;
 }
@@ -167,6 +169,7 @@ bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_
                           fwr_error_name(reason), (unsigned)at);
         fwr_fetch_restart(r, f);
         f->state = FWR_FETCH_OPEN;
+        f->alone = f->plain = true;
         if (++f->tries >= FETCH_TRIES_MAX)
             return false;
         if (usable(r, liar)) /* all of it from one: then a lie has an author */
@@ -181,6 +184,7 @@ bool fwr_fetch_wrong(struct fwr_recipient *r, uint8_t fetch, int reason, uint32_
         p->penalty = (uint8_t)(p->penalty + 20);
     fwr_fetch_restart(r, f);
     f->state = FWR_FETCH_OPEN;
+    f->plain = true;
     f->avoid = liar;
     f->tries++;
     /* A second lie, or a lie while others can serve: its word is not needed any more. */
@@ -211,8 +215,9 @@ struct fwr_fetch *fwr_fetch_next(struct fwr_recipient *r)
             f->source == fwr_push_peer(r))
             continue;
         const struct fwr_donor_peer *p = &r->peers[f->source];
-        /* A manifest's length is known only from its beginning: one slice at a time. */
-        if (f->object == FWR_OBJECT_MANIFEST && f->asked > f->have)
+        /* The length of a manifest, or of a stream, is known only from its beginning: one slice at
+         * a time. */
+        if ((f->object == FWR_OBJECT_MANIFEST || f->coded) && f->asked > f->have)
             continue;
         if (p->reach != FWR_OK || p->in_flight >= fwr_request_window(r, p))
             continue;
@@ -266,6 +271,27 @@ void fwr_fetch_fail(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, 
     fwr_transfer_drop(r, peer, error);
 }
 
+/* The beginning of a stream says how long it is. One that is no shorter than the block is the block
+ * itself, and goes on like any other bytes. FWR_OK or FWR_E_MALFORMED. */
+static int stream_progress(struct fwr_fetch *f)
+{
+    uint32_t length;
+
+    f->asked = f->have;
+    if (f->total > 0 || f->have < FWR_STREAM_HEAD)
+        return f->total > 0 && f->have > f->total ? FWR_E_MALFORMED : FWR_OK;
+    length = (uint32_t)(f->buffer[0] | f->buffer[1] << 8);
+    if (length == f->length) {
+        f->coded = false;
+        f->have -= FWR_STREAM_HEAD;
+        f->asked = f->have;
+        memmove(f->buffer, f->buffer + FWR_STREAM_HEAD, f->have);
+        return FWR_OK;
+    }
+    f->total = length + FWR_STREAM_HEAD;
+    return length == 0 || f->total > f->length || f->have > f->total ? FWR_E_MALFORMED : FWR_OK;
+}
+
 void fwr_fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer)
 {
     if (f->object == FWR_OBJECT_MANIFEST) {
@@ -275,7 +301,16 @@ void fwr_fetch_progress(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t pe
             return;
         }
     }
-    if (f->have == f->length) {
+    if (f->coded) {
+        int error = stream_progress(f);
+        if (error) {
+            fwr_fetch_restart(r, f);
+            f->plain = true;
+            fwr_transfer_drop(r, peer, error);
+            return;
+        }
+    }
+    if (f->have == (f->coded ? f->total : f->length)) {
         f->state = FWR_FETCH_DONE;
         r->peers[peer].reopened = 0;
     }

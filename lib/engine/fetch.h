@@ -9,6 +9,9 @@
 
 #include "engine.h"
 
+/* A coded stream begins with its length. */
+#define FWR_STREAM_HEAD 2
+
 /* Begins a fetch of `length` bytes at `offset` of an object into `buffer`; `source` is a peer
  * or FWR_NONE for whichever transfer has room. Returns its index, or FWR_NONE when all are in
  * use. The fetch is FWR_FETCH_DONE when all bytes are there; free it then. */

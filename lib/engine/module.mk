@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 fwr_sources += \
+	lib/engine/codec.c lib/engine/codec.h \
 	lib/engine/floors.c \
 	lib/engine/keyring.c lib/engine/keyring.h lib/engine/keyring-push.c
 if DONOR
 fwr_sources += \
+	lib/engine/broadcast.c lib/engine/broadcast.h \
 	lib/engine/bucket.c lib/engine/bucket.h \
 	lib/engine/catalogue.c lib/engine/catalogue.h lib/engine/holding.c \
 	lib/engine/donor.c \
@@ -19,6 +21,7 @@ fwr_sources += \
 	lib/engine/device.c lib/engine/device.h \
 	lib/engine/engine.h \
 	lib/engine/fetch.c lib/engine/fetch.h \
+	lib/engine/listen.c lib/engine/listen.h \
 	lib/engine/journal.c lib/engine/journal.h \
 	lib/engine/negotiate.c lib/engine/negotiate.h \
 	lib/engine/phase.c lib/engine/phase.h \

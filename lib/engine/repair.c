@@ -9,10 +9,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "codec.h"
 #include "device.h"
 #include "fetch.h"
 #include "journal.h"
 #include "negotiate.h"
+#include "roads.h"
 #include "transfer.h"
 
 /* At a slow road a record should not name more than this much waiting. */
@@ -347,6 +349,14 @@ static int load_step(struct fwr_recipient *r, struct fwr_lane *lane)
     return FWR_OK;
 }
 
+static bool roads_are_slow(const struct fwr_recipient *r)
+{
+    for (uint8_t i = 0; i < r->config.peer_count; i++)
+        if (fwr_roads_carries(r, i) && fwr_transfer_codes(r, i))
+            return true;
+    return false;
+}
+
 /* Begins to fetch the next run of wanted blocks; READY when there is none. */
 static void fetch_next(struct fwr_recipient *r, struct fwr_lane *lane)
 {
@@ -359,8 +369,10 @@ static void fetch_next(struct fwr_recipient *r, struct fwr_lane *lane)
         lane->state = FWR_LANE_READY;
         return;
     }
+    /* A slow road's blocks come coded, which is done one by one. */
     for (end = first; end < unit_blocks(r) && lane->blocks[end] == FWR_BLOCK_WANTED;)
-        end++;
+        if (end++ == first && roads_are_slow(r))
+            break;
     lane->run_first = first;
     lane->run_count = (uint16_t)(end - first);
     lane->fetch =
@@ -368,10 +380,25 @@ static void fetch_next(struct fwr_recipient *r, struct fwr_lane *lane)
                         lane->buffer + (size_t)first * size, FWR_NONE);
 }
 
+/* Takes a coded block apart, in its place. Nothing is under way at the flash, so that the buffer
+ * for reading back is free. */
+static int unpack(struct fwr_recipient *r, const struct fwr_fetch *f)
+{
+    memcpy(r->block, f->buffer, f->total);
+    return fwr_codec_take(FWR_CODEC_LZ4, r->block + FWR_STREAM_HEAD, f->total - FWR_STREAM_HEAD,
+                          f->buffer, f->length);
+}
+
 /* Checks a finished run block by block against the authenticated leaves. */
 static int take_run(struct fwr_recipient *r, struct fwr_lane *lane)
 {
     uint32_t size = fwr_block_size(r);
+    const struct fwr_fetch *f = &r->fetches[lane->fetch];
+
+    if (f->coded && unpack(r, f) != FWR_OK) {
+        bool again = fwr_fetch_wrong(r, lane->fetch, FWR_E_MALFORMED, f->offset);
+        return again ? FWR_PENDING : FWR_E_DONORS_LOST;
+    }
 
     for (uint16_t i = 0; i < lane->run_count; i++) {
         uint16_t b = (uint16_t)(lane->run_first + i);

@@ -23,12 +23,20 @@ uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor
     return window;
 }
 
+/* A road that carries one message at a time: a request waits for those before it. */
+static uint8_t ahead(const struct fwr_donor_peer *p)
+{
+    return p->limits.medium == FWR_MEDIUM_ICMB || p->limits.medium == FWR_MEDIUM_SERIAL ? p->sent
+                                                                                        : 0;
+}
+
 uint32_t fwr_request_timeout(const struct fwr_donor_peer *p)
 {
-    uint32_t ms = FIRST_TIMEOUT_MS;
+    uint32_t ms = FIRST_TIMEOUT_MS, mean = p->round_trip / 8;
 
+    /* At least twice the mean: others may want the road too. */
     if (p->measured)
-        ms = p->round_trip / 8 + p->variation + 1;
+        ms = mean + (p->variation > mean ? p->variation : mean) + 1;
     else if (p->limits.round_trip_ms > 0)
         ms = p->limits.round_trip_ms * 4;
     if (ms < MIN_TIMEOUT_MS)
@@ -37,7 +45,7 @@ uint32_t fwr_request_timeout(const struct fwr_donor_peer *p)
 }
 
 /* Jacobson's estimator, as in RFC 6298. */
-void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms)
+static void measure(struct fwr_donor_peer *p, uint64_t sample_ms)
 {
     uint32_t sample = sample_ms > FWR_TIMEOUT_MAX_MS ? FWR_TIMEOUT_MAX_MS : (uint32_t)sample_ms;
 
@@ -55,6 +63,12 @@ void fwr_request_measure(struct fwr_donor_peer *p, uint64_t sample_ms)
     p->variation -= p->variation / 4;
 }
 
+void fwr_request_answered(struct fwr_recipient *r, const struct fwr_pending *q)
+{
+    if (q->tries == 0 && q->busy == 0)
+        measure(&r->peers[q->peer], (r->now - q->sent) / (1u + q->ahead));
+}
+
 void fwr_request_measure_rate(struct fwr_recipient *r, struct fwr_donor_peer *p)
 {
     uint64_t took = r->now - p->rate_since, rate;
@@ -66,6 +80,11 @@ void fwr_request_measure_rate(struct fwr_recipient *r, struct fwr_donor_peer *p)
     }
     p->rate_since = r->now;
     p->rate_bytes = 0;
+}
+
+void fwr_request_late(struct fwr_donor_peer *p)
+{
+    measure(p, fwr_request_timeout(p));
 }
 
 struct fwr_pending *fwr_request_new(struct fwr_recipient *r, uint8_t peer, uint8_t purpose)
@@ -103,11 +122,18 @@ void fwr_request_queue(struct fwr_recipient *r, struct fwr_pending *q, uint8_t p
     r->peers[peer].in_flight++;
 }
 
-void fwr_request_sent(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due)
+void fwr_request_sent(struct fwr_recipient *r, struct fwr_pending *q)
 {
+    const struct fwr_donor_peer *p = &r->peers[q->peer];
+    uint64_t wait = fwr_request_timeout(p);
+
     q->state = FWR_PENDING_SENT;
     q->sent = r->now;
-    q->due = due;
+    q->ahead = ahead(p);
+    /* Doubled every second time: on a road that loses a third of everything, losses in a row are
+     * common, and doubling each time would take such a donor for a dead one. */
+    wait = wait * (1u + q->ahead) << (q->tries < 10 ? q->tries / 2 : 5);
+    q->due = r->now + (wait < FWR_TIMEOUT_MAX_MS ? wait : FWR_TIMEOUT_MAX_MS);
     r->peers[q->peer].sent++;
 }
 
@@ -118,6 +144,14 @@ void fwr_request_want(struct fwr_recipient *r, struct fwr_pending *q)
     q->peer = FWR_NONE;
     q->due = FWR_NEVER;
     q->tries = q->busy = 0;
+}
+
+void fwr_request_listen(struct fwr_recipient *r, struct fwr_pending *q, uint64_t due)
+{
+    leave(r, q);
+    q->state = FWR_PENDING_LISTENING;
+    q->sent = r->now;
+    q->due = due;
 }
 
 void fwr_request_free(struct fwr_recipient *r, struct fwr_pending *q)

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "call.h"
+#include "codec.h"
 #include "fetch.h"
+#include "listen.h"
 #include "request.h"
 #include "roads.h"
 
@@ -20,6 +22,7 @@
 #define STALL_PERIOD_MS 10000
 #define CALL_TRIES      2 /* a call that does not come through was not worth more */
 #define TRY_TRIES       2 /* nor is a road that may still be down */
+#define SHARED_LINES    4
 #define REOPENS_MAX     3 /* transfers forgotten without a range served in between */
 #define START_WINDOW    4
 
@@ -182,8 +185,12 @@ static int encode_read(const struct fwr_recipient *r, const struct fwr_pending *
     }
     struct fwr_read_request request = {.cookie = cookie,
                                        .transfer = r->peers[q->peer].transfer,
-                                       .offset = f->offset + q->offset,
-                                       .length = q->length};
+                                       .offset = f->offset + (f->coded ? 0 : q->offset),
+                                       .length = q->length,
+                                       .codec = f->coded ? FWR_CODEC_LZ4 : FWR_CODEC_NONE,
+                                       .skip = f->coded ? (uint16_t)q->offset : 0};
+    if (fwr_listen_may(r, f))
+        request.codec |= FWR_CODEC_BROADCAST;
     return fwr_read_request_encode(&request, m->data, sizeof(m->data));
 }
 
@@ -254,21 +261,40 @@ static bool send_pending(struct fwr_recipient *r, struct fwr_pending *q, struct 
     m->command = q->command;
     m->length = (uint8_t)length;
     q->cookie = cookie;
-    /* Doubled every second time: on a road that loses a third of everything, losses in a row are
-     * common, and doubling each time would take such a donor for a dead one. */
-    uint64_t wait = (uint64_t)fwr_request_timeout(p) << (q->tries < 10 ? q->tries / 2 : 5);
-    fwr_request_sent(r, q, r->now + min_u64(wait, FWR_TIMEOUT_MAX_MS));
+    q->asked_offset = q->offset;
+    q->asked_length = q->length;
+    q->asked_coded = q->purpose == FWR_PURPOSE_READ && r->fetches[q->index].coded;
+    fwr_request_sent(r, q);
     return true;
 }
 
 /* The longest slice a peer may be asked for; one byte of the reply is the cookie. */
-static uint32_t slice_max(const struct fwr_donor_peer *p, const struct fwr_fetch *f)
+static uint32_t slice_max(const struct fwr_recipient *r, const struct fwr_fetch *f)
 {
+    const struct fwr_donor_peer *p = &r->peers[f->source];
     uint32_t max = p->limits.max_reply - 1u;
 
+    /* Where it may come by broadcast all of it is named: one answer then stands for many. */
+    if (fwr_listen_may(r, f))
+        return UINT16_MAX;
     if (f->object != FWR_OBJECT_MANIFEST && p->max_length < max)
         max = p->max_length;
     return max;
+}
+
+bool fwr_transfer_codes(const struct fwr_recipient *r, uint8_t peer)
+{
+    const struct fwr_donor_peer *p = &r->peers[peer];
+
+    return p->limits.medium >= FWR_MEDIUM_BLUETOOTH &&
+           (p->codecs & fwr_codec_known() & 1 << FWR_CODEC_LZ4) != 0;
+}
+
+/* A block of which nothing was asked for yet comes as a coded stream where that is better. */
+static void begin_coded(const struct fwr_recipient *r, struct fwr_fetch *f)
+{
+    f->coded |= f->object == FWR_OBJECT_BLOCKS && f->asked == 0 && !f->plain &&
+                f->length == fwr_block_size(r) && fwr_transfer_codes(r, f->source);
 }
 
 bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *message)
@@ -287,8 +313,9 @@ bool fwr_transfer_next_send(struct fwr_recipient *r, struct fwr_outgoing *messag
     struct fwr_pending *q = fwr_request_new(r, f->source, FWR_PURPOSE_READ);
     if (!q)
         return false;
-    uint32_t length = f->length - f->asked;
-    uint32_t max = slice_max(&r->peers[f->source], f);
+    begin_coded(r, f);
+    uint32_t length = (f->total > 0 ? f->total : f->length) - f->asked;
+    uint32_t max = slice_max(r, f);
     q->command = f->object == FWR_OBJECT_MANIFEST ? FWR_CMD_READ_MANIFEST
                  : f->object == FWR_OBJECT_TREE   ? FWR_CMD_READ_TREE
                                                   : FWR_CMD_READ_BLOCKS;
@@ -409,6 +436,8 @@ static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
     p->transfer = reply.transfer;
     p->max_length = reply.max_length;
     p->window = reply.window;
+    p->codecs = reply.codecs;
+    p->gained = r->now;
     fwr_request_free(r, q);
     fwr_roads_opened(r, peer);
 }
@@ -425,6 +454,34 @@ static void on_try(struct fwr_recipient *r, struct fwr_pending *q, int error, co
         error = FWR_E_NO_OFFER;
     fwr_request_free(r, q);
     fwr_roads_tried(r, peer, error);
+}
+
+/* Bytes of a slice, or as many of it as the road carried: the rest is asked for next. */
+static void take_slice(struct fwr_recipient *r, struct fwr_pending *q,
+                       const struct fwr_data_reply *reply)
+{
+    struct fwr_fetch *f = &r->fetches[q->index];
+    uint32_t skip = q->offset - q->asked_offset, got = 0;
+    uint8_t peer = q->peer;
+
+    /* Not what was heard since it was asked for, nor a stream that is none any more. */
+    if (reply->length > skip && q->asked_coded == f->coded)
+        got = (uint32_t)reply->length - skip;
+    if (got > q->length)
+        got = q->length;
+    if (got > 0)
+        fwr_fetch_take(r, f, peer, q->offset, reply->data + skip, got);
+    if (got < q->length && f->object != FWR_OBJECT_MANIFEST && !f->coded) {
+        q->offset += got;
+        q->length = (uint16_t)(q->length - got);
+        fwr_request_queue(r, q, peer, r->now);
+        q->tries = q->busy = 0;
+        return;
+    }
+    if (f->object == FWR_OBJECT_MANIFEST)
+        f->asked = f->have;
+    fwr_request_free(r, q);
+    fwr_fetch_progress(r, f, peer);
 }
 
 static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, const uint8_t *data,
@@ -445,6 +502,11 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
         }
         return;
     }
+    if (error == FWR_E_BY_BROADCAST && fwr_listen_may(r, f)) {
+        f->coded = false;
+        fwr_listen_await(r, q);
+        return;
+    }
     if (!error && reply.length == 0)
         error = FWR_E_NOT_HELD;
     if (error) {
@@ -452,24 +514,13 @@ static void on_read(struct fwr_recipient *r, struct fwr_pending *q, int error, c
         fwr_fetch_fail(r, f, peer, error);
         return;
     }
-    fwr_fetch_take(r, f, peer, q->offset, reply.data, reply.length);
-    if (reply.length < q->length && f->object != FWR_OBJECT_MANIFEST) {
-        q->offset += (uint32_t)reply.length;
-        q->length = (uint16_t)(q->length - reply.length);
-        fwr_request_queue(r, q, peer, r->now);
-        q->tries = q->busy = 0;
-        return;
-    }
-    if (f->object == FWR_OBJECT_MANIFEST)
-        f->asked = f->have;
-    fwr_request_free(r, q);
-    fwr_fetch_progress(r, f, peer);
+    take_slice(r, q, &reply);
 }
 
 /* More bytes than were asked for are no answer: the cookie is all that they share with one. */
 static bool answers_too_much(const struct fwr_pending *q, int error, size_t length)
 {
-    return error == FWR_OK && q->purpose == FWR_PURPOSE_READ && length > q->length + 1u;
+    return error == FWR_OK && q->purpose == FWR_PURPOSE_READ && length > q->asked_length + 1u;
 }
 
 void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t command, int error,
@@ -489,13 +540,14 @@ void fwr_transfer_response(struct fwr_recipient *r, uint8_t peer, uint8_t comman
     }
     if (!q || answers_too_much(q, error, length)) {
         r->dropped++;
+        if (!q && length > 0 && fwr_cookie_rests(&r->peers[peer].cookies, data[0]))
+            fwr_request_late(&r->peers[peer]);
         return;
     }
     struct fwr_donor_peer *p = &r->peers[peer];
     p->heard = r->now;
     fwr_cookie_answered(&p->cookies, q->cookie);
-    if (q->tries == 0 && q->busy == 0)
-        fwr_request_measure(p, r->now - q->sent);
+    fwr_request_answered(r, q);
     if (error == FWR_E_BUSY) {
         if (q->purpose != FWR_PURPOSE_END && again_later(r, q))
             return;
@@ -593,6 +645,8 @@ static void check_rate(struct fwr_recipient *r, uint8_t peer)
     if (p->fetches == 0 || r->now - p->rate_since < stall_period(r, peer))
         return;
     uint64_t needed = (uint64_t)r->config.min_rate * (r->now - p->rate_since) / 1000;
+    if (p->limits.medium >= FWR_MEDIUM_SERIAL) /* others are on the bus too */
+        needed /= SHARED_LINES;
     bool slow = p->rate_bytes < (peer == fwr_push_peer(r) ? 1 : needed);
     fwr_request_measure_rate(r, p);
     if (slow)
@@ -629,6 +683,8 @@ void fwr_transfer_timeout(struct fwr_recipient *r)
         /* A request that cannot even be sent is lost as well: the road is down. */
         if (q->state == FWR_PENDING_SENT)
             lost(r, q);
+        else if (q->state == FWR_PENDING_LISTENING)
+            fwr_listen_timeout(r, q);
         else if (q->state == FWR_PENDING_QUEUED && r->peers[q->peer].reach != FWR_OK)
             give_up(r, q);
     }

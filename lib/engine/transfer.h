@@ -30,6 +30,9 @@ void fwr_transfer_drop(struct fwr_recipient *r, uint8_t peer, int reason);
  * brought is kept. */
 void fwr_transfer_leave(struct fwr_recipient *r, uint8_t peer);
 
+/* Whether blocks from a peer are better coded: its road is slow, and it can. */
+bool fwr_transfer_codes(const struct fwr_recipient *r, uint8_t peer);
+
 /* How many transfers are open or about to be. */
 uint8_t fwr_transfer_count(const struct fwr_recipient *r);
 

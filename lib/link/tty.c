@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <termios.h>
@@ -170,7 +171,7 @@ int fwr_tty_open(struct fwr_tty *tty, const char *path, uint32_t baud, bool rs48
 void fwr_tty_close(struct fwr_tty *tty)
 {
     if (tty->fd >= 0) {
-        if (!tty->pty)
+        if (!tty->pty && !tty->socket)
             (void)ioctl(tty->fd, TIOCNXCL);
         close(tty->fd);
     }
@@ -198,7 +199,8 @@ int fwr_tty_write(struct fwr_tty *tty, const uint8_t *data, size_t length, size_
 
     *taken = 0;
     do {
-        count = write(tty->fd, data, length);
+        count =
+            tty->socket ? send(tty->fd, data, length, MSG_NOSIGNAL) : write(tty->fd, data, length);
     } while (count < 0 && errno == EINTR);
     if (count >= 0)
         *taken = (size_t)count;

@@ -43,11 +43,17 @@ enum {
 static const char magic[4] = {'F', 'W', 'R', 'S'};
 
 static const char *const kind_names[] = {
-    [FWR_STORE_JOURNAL] = "journal",       [FWR_STORE_GUARD] = "guard",
-    [FWR_STORE_ENVELOPE] = "envelope",     [FWR_STORE_TRUST] = "trust",
-    [FWR_STORE_FLOORS] = "floors",         [FWR_STORE_POLICY] = "policy",
-    [FWR_STORE_CANDIDATE] = "candidate",   [FWR_STORE_WAIVED] = "waived",
-    [FWR_STORE_GENERATION] = "generation", [FWR_STORE_REJECTED] = "rejected",
+    [FWR_STORE_JOURNAL] = "journal",
+    [FWR_STORE_GUARD] = "guard",
+    [FWR_STORE_ENVELOPE] = "envelope",
+    [FWR_STORE_TRUST] = "trust",
+    [FWR_STORE_FLOORS] = "floors",
+    [FWR_STORE_POLICY] = "policy",
+    [FWR_STORE_CANDIDATE] = "candidate",
+    [FWR_STORE_WAIVED] = "waived",
+    [FWR_STORE_GENERATION] = "generation",
+    [FWR_STORE_REJECTED] = "rejected",
+    [FWR_STORE_ICMB] = "icmb",
     [FWR_STORE_DONORS] = "donors",
 };
 

@@ -7,8 +7,9 @@
 # keeps what it learned in fuzz-corpus/. `make fuzz-minimize` takes the best of that into the
 # source tree's corpus. With CC=afl-clang-fast the same programs are AFL++'s.
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
-	tests/fuzz/fuzz_discover tests/fuzz/fuzz_initiator tests/fuzz/fuzz_keyring \
-	tests/fuzz/fuzz_store_dir tests/fuzz/fuzz_layout tests/fuzz/fuzz_serial tests/fuzz/fuzz_trust
+	tests/fuzz/fuzz_discover tests/fuzz/fuzz_icmb_bridge tests/fuzz/fuzz_icmb_frame \
+	tests/fuzz/fuzz_initiator tests/fuzz/fuzz_keyring tests/fuzz/fuzz_store_dir \
+	tests/fuzz/fuzz_layout tests/fuzz/fuzz_serial tests/fuzz/fuzz_trust
 if OPENIPMI
 fuzz_targets += tests/fuzz/fuzz_config
 endif
@@ -44,6 +45,12 @@ tests_fuzz_fuzz_donor_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c $(fuzz_main)
 tests_fuzz_fuzz_envelope_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_envelope_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_icmb_bridge_SOURCES = tests/fuzz/fuzz_icmb_bridge.c $(fuzz_main)
+tests_fuzz_fuzz_icmb_bridge_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_icmb_bridge_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_icmb_frame_SOURCES = tests/fuzz/fuzz_icmb_frame.c $(fuzz_main)
+tests_fuzz_fuzz_icmb_frame_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_icmb_frame_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_initiator_SOURCES = tests/fuzz/fuzz_initiator.c tests/fuzz/rmcp_hostile.h $(fuzz_main)
 tests_fuzz_fuzz_initiator_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_initiator_LDADD = $(fuzz_ldadd)

@@ -27,7 +27,7 @@ tests_sim_test_figures_LDADD = $(tests_sim_test_recovery_LDADD)
 check_LTLIBRARIES += tests/sim/libpowercut.la
 tests_sim_libpowercut_la_SOURCES = tests/sim/powercut.h tests/sim/powercut-sweep.c \
 	tests/sim/powercut-scenarios.c tests/sim/disk.c tests/sim/disk.h
-tests_sim_libpowercut_la_LIBADD = tests/sim/libworld.la
+tests_sim_libpowercut_la_LIBADD = tests/sim/libicmb.la
 # The directory store's calls go to a disk in memory (disk.h). Some systems have names of their
 # own for those with large offsets.
 disk_ldflags = $(AM_LDFLAGS) -Wl,--wrap=openat,--wrap=openat64,--wrap=close,--wrap=pread \
@@ -99,6 +99,22 @@ SEED =
 sim: tests/sim/sim
 	tests/sim/sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS))
 
+# `make icmb`: recoveries and discovery on an ICMB at 19,200 bit/s, on virtual time.
+check_LTLIBRARIES += tests/sim/libicmb.la
+tests_sim_libicmb_la_SOURCES = tests/sim/icmb-net.c tests/sim/icmb-net.h tests/sim/icmb-world.c \
+	tests/sim/icmb-world.h tests/sim/icmb-row.c tests/sim/icmb-row.h ipmi-sim/wire.c \
+	ipmi-sim/wire.h
+tests_sim_libicmb_la_CFLAGS = $(AM_CFLAGS) # objects of its own: programs have wire.c too
+tests_sim_libicmb_la_LIBADD = tests/sim/libworld.la
+check_PROGRAMS += tests/sim/icmb tests/sim/test_icmb
+TESTS += tests/sim/test_icmb
+tests_sim_icmb_LDADD = tests/sim/libicmb.la $(LDADD)
+tests_sim_test_icmb_LDADD = tests/sim/libicmb.la $(LDADD)
+ICMB = --json icmb.json
+icmb: tests/sim/icmb
+	tests/sim/icmb $(ICMB)
+MOSTLYCLEANFILES += icmb.json
+
 # One test of every row of the table in doc/SECURITY.md.
 check_LTLIBRARIES += tests/sim/libthreat.la
 tests_sim_libthreat_la_SOURCES = tests/sim/threat.c tests/sim/threat.h
@@ -117,4 +133,4 @@ tests_sim_test_threats_peer_LDADD = tests/sim/libthreat.la $(LDADD)
 tests_sim_test_threats_flash_LDADD = tests/sim/libthreat.la $(LDADD)
 endif
 endif
-.PHONY: fleet powercut sim
+.PHONY: fleet icmb powercut sim

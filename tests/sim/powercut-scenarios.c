@@ -11,7 +11,7 @@
 
 #define SMALL_WORLD .image = &image, .erase_size = 4096, .batch = 4, .donors = 1
 
-static struct given_image image, tiny, large, newer, moved, fine, coarse, chip;
+static struct given_image image, tiny, large, newer, moved, fine, coarse, chip, little;
 
 const struct powercut_scenario powercut_scenarios[] = {
     {.name = "small", SMALL_WORLD, .cuts = 1},
@@ -142,6 +142,20 @@ const struct powercut_scenario powercut_scenarios[] = {
      .stride = 7,
      .pair_stride = 499,
      .full_pair_stride = 5},
+    /* The bus goes on while the power is off; what is cut there is cut at other places each time.
+     */
+    {.name = "over ICMB",
+     .image = &little,
+     .erase_size = 512,
+     .block_size = 512,
+     .batch = 4,
+     .donors = 2,
+     .boot_proof_ms = 60000,
+     .icmb = true,
+     .cuts = 2,
+     .stride = 5,
+     .pair_stride = 401,
+     .full_pair_stride = 17},
     {.name = "16 MiB, 64 KiB of it damaged",
      .image = &chip,
      .erase_size = 4096,
@@ -232,6 +246,7 @@ void powercut_images_make(void)
     make(&fine, 24, 4096, 9);
     make(&coarse, 12, 8192, 10);
     make(&chip, 4096, 4096, 7);
+    make(&little, 24, 512, 7);
 }
 
 void powercut_images_free(void)
@@ -244,4 +259,5 @@ void powercut_images_free(void)
     given_image_free(&fine);
     given_image_free(&coarse);
     given_image_free(&chip);
+    given_image_free(&little);
 }

@@ -18,6 +18,7 @@
 #include <fwrecover/error.h>
 
 #include "tests/sim/disk.h"
+#include "tests/sim/icmb-world.h"
 
 #define LIVES_MAX   5
 #define TURNS_MAX   2000000u
@@ -34,6 +35,7 @@ bool powercut_progress;
 static const struct powercut_scenario *now;
 static struct fwr_store_dir directory;
 static uint8_t *durable;
+static struct icmb_world bus;
 
 static struct {
     uint64_t operations;
@@ -489,12 +491,21 @@ static void begin(const struct powercut_scenario *s)
         memcpy(durable, w.cells, w.nor.flash.geometry.size);
         w.nor.durable = durable;
     }
+    if (s->icmb) {
+        struct icmb_world_options options = {.seed = 77,
+                                             .noise = {.single = 500, .spurious = 200},
+                                             .cut_every_ms = 10000,
+                                             .cut_ms = 2000};
+        icmb_world_attach(&bus, &w, &options);
+    }
     seen.programmed = calloc(w.nor.flash.geometry.size / w.nor.flash.geometry.erase_size, 1);
     views_make(s->image, s->other);
 }
 
 void powercut_end(void)
 {
+    if (now->icmb)
+        icmb_world_detach(&bus);
     world_free(&w);
     free(durable);
     durable = NULL;

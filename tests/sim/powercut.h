@@ -32,6 +32,7 @@ struct powercut_scenario {
     unsigned pending; /* of every operation */
     bool sound_guard; /* the guard block is right from the start */
     bool cached;      /* the chip is behind a write cache: what was not synced may fall back */
+    bool icmb;        /* messages travel over a noisy ICMB that is cut from time to time */
     bool disk;        /* the store is a directory on a disk, and each of its calls may be cut */
     enum powercut_after after;
     int store_fails;      /* the first cut is none, but a store's write or removal that answers

@@ -74,6 +74,7 @@ SWEEP(test_store_that_is_full, "the store is full")
 SWEEP(test_cut_with_very_slow_devices, "very slow devices")
 SWEEP(test_cut_twice, "every pair")
 SWEEP(test_cut_twice_with_a_directory_store, "pairs, directory store")
+SWEEP(test_cut_over_icmb, "over ICMB")
 SWEEP(test_cut_in_16_mib, "16 MiB, 64 KiB of it damaged")
 SWEEP(test_cut_in_16_mib_with_much_damage, "16 MiB, 1 MiB of it damaged")
 
@@ -278,6 +279,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cut_with_very_slow_devices),
         cmocka_unit_test(test_cut_twice),
         cmocka_unit_test(test_cut_twice_with_a_directory_store),
+        cmocka_unit_test(test_cut_over_icmb),
         cmocka_unit_test(test_cut_in_16_mib),
         cmocka_unit_test(test_cut_in_16_mib_with_much_damage),
         cmocka_unit_test(test_damaged_journal),

@@ -380,6 +380,31 @@ static void test_games_of_the_only_donor(void **state)
     }
 }
 
+/* The road becomes ten times slower than it was measured: late answers say so, and after a few
+ * that were for nothing no request is repeated. */
+static void test_a_road_that_became_slow(void **state)
+{
+    uint32_t before;
+
+    (void)state;
+    memset(&mutation, 0, sizeof(mutation));
+    begin(3, 1);
+    w.peers[0].limits.max_reply = 65;
+    w.delay_ms = 10;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    while (world_status(&w).state != FWR_STATE_REPAIRING)
+        assert_true(world_turn(&w));
+    before = w.donors[0].answered;
+    w.delay_ms = 100;
+    assert_int_equal(world_run(&w, HOUR_MS), FWR_STATE_DONE);
+    assert_true(world_is_right(&w, &image));
+    uint32_t asked = w.donors[0].answered - before, needed = 5 * BLOCK / 64;
+    printf("# %u requests where %u and the tree's were needed\n", asked, needed);
+    assert_in_range(asked, needed, needed + needed / 5);
+    world_free(&w);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -406,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_alone_with_a_hostile_donor),
         cmocka_unit_test(test_replies_repeated_late_and_unasked),
         cmocka_unit_test(test_replies_after_the_time_out),
+        cmocka_unit_test(test_a_road_that_became_slow),
         cmocka_unit_test(test_games_in_good_form),
         cmocka_unit_test(test_games_of_the_only_donor),
     };

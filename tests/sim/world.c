@@ -293,6 +293,8 @@ int world_boot(struct world *w)
     w->recipient = NULL;
     int error = fwr_recipient_init(&w->recipient, w->storage, w->storage_size, &w->config, w->now);
     w->slots[0] = w->recipient;
+    if (w->road && !error)
+        w->road->boot(w->road->ctx);
     return error;
 }
 
@@ -301,6 +303,8 @@ void world_cut(struct world *w)
     if (w->recipient)
         fwr_recipient_end(w->recipient);
     w->recipient = w->slots[0] = NULL;
+    if (w->road)
+        w->road->cut(w->road->ctx);
     memset(w->messages, 0, w->message_top * sizeof(w->messages[0]));
     w->message_top = 0;
     w->in_flight = 0;
@@ -383,6 +387,10 @@ static void send_all(struct world *w)
     uint8_t bytes[FWR_IANA_SIZE + FWR_MESSAGE_MAX] = {
         (uint8_t)w->oem.iana, (uint8_t)(w->oem.iana >> 8), (uint8_t)(w->oem.iana >> 16)};
 
+    if (w->road) {
+        fwr_oem_pump(w->recipient, w->now, w->road->links, w->donor_count);
+        return;
+    }
     while (fwr_recipient_next_send(w->recipient, w->now, &m)) {
         memcpy(bytes + FWR_IANA_SIZE, m.data, m.length);
         post(w, m.peer, (uint8_t)(w->oem.command_base + m.command), false, bytes,
@@ -399,21 +407,15 @@ static bool donor_silent(struct world *w, struct world_donor *d)
     return d->stall_after && d->answered > d->stall_after && world_draw(w, 100) > 0;
 }
 
-static void at_donor(struct world *w, const struct world_message *m)
+size_t world_serve(struct world *w, const struct fwr_caller *caller, const struct world_message *m,
+                   uint8_t *reply)
 {
     struct world_donor *d = &w->donors[m->peer];
-    struct fwr_caller caller = {.link = 1,
-                                .medium = w->peers[m->peer].limits.medium,
-                                .privilege = FWR_PRIVILEGE_USER,
-                                .security = FWR_SECURITY_SUITE,
-                                .session = 7,
-                                .max_reply = w->peers[m->peer].limits.max_reply};
-    uint8_t reply[WORLD_MESSAGE_MAX];
 
     if (d->severed || donor_silent(w, d))
-        return;
-    size_t length = fwr_oem_handle(&d->oem, w->now, &caller, m->command, m->bytes, m->length, reply,
-                                   sizeof(reply));
+        return 0;
+    size_t length = fwr_oem_handle(&d->oem, w->now, caller, m->command, m->bytes, m->length, reply,
+                                   WORLD_MESSAGE_MAX);
     uint8_t command = (uint8_t)(m->command - w->oem.command_base);
     bool data = command == FWR_CMD_READ_TREE || command == FWR_CMD_READ_BLOCKS;
     if (d->lie_every && data && length > 8 && d->answered % d->lie_every == 0) {
@@ -422,10 +424,23 @@ static void at_donor(struct world *w, const struct world_message *m)
     }
     if (w->tamper)
         length = w->tamper(w, m, reply, length);
-    if (length == 0)
-        return;
-    w->replies[m->peer]++;
-    post(w, m->peer, m->command, true, reply, length);
+    w->replies[m->peer] += length > 0;
+    return length;
+}
+
+static void at_donor(struct world *w, const struct world_message *m)
+{
+    struct fwr_caller caller = {.link = 1,
+                                .medium = w->peers[m->peer].limits.medium,
+                                .privilege = FWR_PRIVILEGE_USER,
+                                .security = FWR_SECURITY_SUITE,
+                                .session = 7,
+                                .max_reply = w->peers[m->peer].limits.max_reply};
+    uint8_t reply[WORLD_MESSAGE_MAX];
+    size_t length = world_serve(w, &caller, m, reply);
+
+    if (length > 0)
+        post(w, m->peer, m->command, true, reply, length);
 }
 
 void world_reply(struct world *w, uint8_t donor, uint8_t command, const uint8_t *bytes,
@@ -490,6 +505,19 @@ static void work_donors(struct world *w)
     }
 }
 
+/* The road's time passes until something happens that an engine has to know. */
+static bool turn_on_road(struct world *w)
+{
+    uint64_t next = w->road->run(w->road->ctx, next_moment(w, NULL));
+
+    if (next == FWR_NEVER)
+        return false;
+    w->now = next > w->now ? next : w->now;
+    if (fwr_recipient_next_timeout(w->recipient) <= w->now)
+        fwr_recipient_timeout(w->recipient, w->now);
+    return true;
+}
+
 bool world_turn(struct world *w)
 {
     send_all(w);
@@ -498,6 +526,8 @@ bool world_turn(struct world *w)
     if (fwr_recipient_step(w->recipient, w->now) == FWR_PENDING)
         return true;
     send_all(w);
+    if (w->road)
+        return turn_on_road(w);
     struct world_message *m = next_message(w);
     uint64_t next = next_moment(w, m);
     if (next == FWR_NEVER)

@@ -67,6 +67,17 @@ struct world_message {
 typedef size_t world_tamper(struct world *w, const struct world_message *request, uint8_t *reply,
                             size_t length);
 
+/* What carries messages instead of the plain network; see icmb-world.h. */
+struct world_road {
+    void *ctx;
+    const struct fwr_link *const *links; /* by donor */
+    /* Everything until then happens, or until an engine was called, which it does at w->now. The
+     * time reached; FWR_NEVER: nothing will ever happen. */
+    uint64_t (*run)(void *ctx, uint64_t until);
+    void (*boot)(void *ctx); /* the recipient's end, after its engine was made */
+    void (*cut)(void *ctx);
+};
+
 struct world {
     uint64_t seed;
     uint64_t now;
@@ -113,6 +124,7 @@ struct world {
 
     uint8_t donor_count;
     struct world_donor donors[WORLD_DONORS_MAX];
+    const struct world_road *road; /* NULL: the plain network */
 };
 
 /* A number below `limit` that follows from the seed. */
@@ -129,6 +141,10 @@ struct world_donor *world_add_donor(struct world *w, const struct given_image *i
 
 /* Gives a donor one more image of the same chip; its bytes are copied. */
 void world_add_image(struct world_donor *donor, const struct given_image *image);
+
+/* What a donor answers to a request that came over a road: the reply's length, 0 = silence. */
+size_t world_serve(struct world *w, const struct fwr_caller *caller,
+                   const struct world_message *request, uint8_t *reply);
 
 /* Lets a reply (completion code first) of a donor arrive after `delay_ms`, asked for or not. */
 void world_reply(struct world *w, uint8_t donor, uint8_t command, const uint8_t *bytes,

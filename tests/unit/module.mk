@@ -84,3 +84,17 @@ tests_unit_test_rmcp_crypto_faults_SOURCES = tests/unit/test_rmcp_crypto_faults.
 tests_unit_test_rmcp_crypto_faults_LDFLAGS = $(crypto_faults_ldflags)
 unit_tests += tests/unit/test_keyring
 EXTRA_DIST += tests/unit/given_trust.h
+unit_tests += tests/unit/test_wire
+tests_unit_test_wire_SOURCES = tests/unit/test_wire.c ipmi-sim/wire.c ipmi-sim/wire.h
+unit_tests += tests/unit/test_icmb_bridge
+icmb_bus = tests/unit/icmb_bus.h ipmi-sim/wire.c ipmi-sim/wire.h
+tests_unit_test_icmb_bridge_SOURCES = tests/unit/test_icmb_bridge.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_frame tests/unit/test_icmb_discovery
+tests_unit_test_icmb_discovery_SOURCES = tests/unit/test_icmb_discovery.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_road
+tests_unit_test_icmb_road_SOURCES = tests/unit/test_icmb_road.c $(icmb_bus)
+unit_tests += tests/unit/test_icmb_line
+tests_unit_test_icmb_line_SOURCES = tests/unit/test_icmb_line.c $(icmb_bus)
+unit_tests += tests/unit/test_rfcomm
+tests_unit_test_rfcomm_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=socket,--wrap=bind,--wrap=listen \
+	-Wl,--wrap=accept,--wrap=connect,--wrap=getsockopt,--wrap=close

@@ -117,6 +117,22 @@ static void a_reset_loses_what_is_live(void **state)
     assert_int_equal(times_given(&cookies, one, 5) + times_given(&cookies, two, 5), 0);
 }
 
+static void an_answer_may_be_late(void **state)
+{
+    struct fwr_cookies cookies = {0};
+    uint8_t one = fwr_cookie_take(&cookies, 0), two = fwr_cookie_take(&cookies, 0);
+
+    (void)state;
+    fwr_cookie_lost(&cookies, one, 0);
+    fwr_cookie_answered(&cookies, two);
+    assert_true(fwr_cookie_rests(&cookies, one));
+    assert_false(fwr_cookie_rests(&cookies, two));
+    fwr_cookie_take(&cookies, FWR_COOKIE_PERIOD_MS);
+    assert_true(fwr_cookie_rests(&cookies, one));
+    fwr_cookie_take(&cookies, 2 * (uint64_t)FWR_COOKIE_PERIOD_MS);
+    assert_false(fwr_cookie_rests(&cookies, one));
+}
+
 static void the_clock_may_start_anywhere(void **state)
 {
     struct fwr_cookies cookies = {0};
@@ -138,6 +154,7 @@ int main(void)
         cmocka_unit_test(what_was_answered_does_not_rest),
         cmocka_unit_test(a_road_that_loses_everything_goes_on),
         cmocka_unit_test(a_reset_loses_what_is_live),
+        cmocka_unit_test(an_answer_may_be_late),
         cmocka_unit_test(the_clock_may_start_anywhere),
     };
 

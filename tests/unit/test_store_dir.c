@@ -153,8 +153,9 @@ static void unknown_kinds_are_refused(void **state)
     (void)state;
     assert_int_equal(store->read(store->ctx, (enum fwr_store_kind)0, 0, buffer, 1, &length),
                      FWR_E_ARGUMENT);
-    assert_int_equal(store->write(store->ctx, (enum fwr_store_kind)(FWR_STORE_DONORS + 1), 0, buffer, 1),
-                     FWR_E_ARGUMENT);
+    assert_int_equal(
+        store->write(store->ctx, (enum fwr_store_kind)(FWR_STORE_DONORS + 1), 0, buffer, 1),
+        FWR_E_ARGUMENT);
     assert_int_equal(store->remove(store->ctx, (enum fwr_store_kind)99, 0), FWR_E_ARGUMENT);
 }
 
