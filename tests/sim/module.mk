@@ -10,7 +10,8 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_crypto_faults tests/sim/test_report
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
 sim_tests += tests/sim/test_requests
-sim_tests += tests/sim/test_liars tests/sim/test_skew tests/sim/test_roads
+sim_tests += tests/sim/test_liars tests/sim/test_skew tests/sim/test_roads \
+	tests/sim/test_slow_roads
 sim_tests += tests/sim/test_spare
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
@@ -59,6 +60,7 @@ tests_sim_test_restarts_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_skew_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_liars_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_roads_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_slow_roads_LDADD = $(tests_sim_test_recovery_LDADD)
 
 # `make fleet`: 10,000 recipients that fail in the same second. FLEET takes options, for
 # example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
