@@ -2,6 +2,7 @@
 pkginclude_HEADERS += \
 	include/fwrecover/banks.h include/fwrecover/banks-slots.h \
 	include/fwrecover/command.h \
+	include/fwrecover/discover.h \
 	include/fwrecover/donor.h \
 	include/fwrecover/envelope.h \
 	include/fwrecover/error.h \
@@ -15,6 +16,7 @@ pkginclude_HEADERS += \
 	include/fwrecover/host.h \
 	include/fwrecover/icmb.h include/fwrecover/icmb-road.h \
 	include/fwrecover/keyring.h \
+	include/fwrecover/lan.h include/fwrecover/lan-pinger.h \
 	include/fwrecover/link.h \
 	include/fwrecover/manifest.h \
 	include/fwrecover/oem.h \

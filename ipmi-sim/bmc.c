@@ -216,28 +216,37 @@ static bool build_icmb(struct sim_bmc *bmc)
 
 /* ---- the roles ---- */
 
+int sim_bmc_road(struct sim_bmc *bmc, uint8_t peer, const struct sim_donor_config *config)
+{
+    struct sim_client *client = &bmc->clients[peer];
+    int error;
+
+    *client = (struct sim_client){.events = &sim_work_client_events,
+                                  .ctx = bmc,
+                                  .now = sim_bmc_now,
+                                  .peer = peer,
+                                  .iana = bmc->config.iana,
+                                  .command_base = bmc->config.command_base,
+                                  .sys = bmc->sys,
+                                  .bridge = bmc->icmb.bridge};
+    error = sim_client_init(client, config, &bmc->platform);
+    bmc->links[peer] = client->link;
+    bmc->peers[peer].name = config->name;
+    return error;
+}
+
 static bool build_roads(struct sim_bmc *bmc)
 {
-    for (uint8_t i = 0; i < bmc->config.donor_count; i++) {
-        struct sim_client *client = &bmc->clients[i];
-        int error;
+    int error;
 
-        client->events = &sim_work_client_events;
-        client->ctx = bmc;
-        client->now = sim_bmc_now;
-        client->peer = i;
-        client->iana = bmc->config.iana;
-        client->command_base = bmc->config.command_base;
-        client->sys = bmc->sys;
-        client->bridge = bmc->icmb.bridge;
-        error = sim_client_init(client, &bmc->config.donors[i], &bmc->platform);
+    for (uint8_t i = 0; i < bmc->config.donor_count; i++) {
+        error = sim_bmc_road(bmc, i, &bmc->config.donors[i]);
         if (error != FWR_OK)
             return refuse(bmc, "road", bmc->config.donors[i].name, error);
-        bmc->links[i] = client->link;
-        bmc->peers[i].name = bmc->config.donors[i].name;
-        bmc->peers[i].limits = client->limits;
+        bmc->peers[i].limits = bmc->clients[i].limits;
     }
-    return true;
+    error = sim_discover_init(bmc);
+    return error == FWR_OK || refuse(bmc, "discover", "section discover", error);
 }
 
 static bool build_recipient(struct sim_bmc *bmc)
@@ -259,7 +268,7 @@ static bool build_recipient(struct sim_bmc *bmc)
         .rules = &bmc->config.rules,
         .board = &config->board,
         .trust = bmc->trust,
-        .peer_count = config->donor_count,
+        .peer_count = bmc->peer_count,
         .peers = bmc->peers,
         .lanes = config->lanes,
         .guard = config->guard,
@@ -283,6 +292,7 @@ static bool build_recipient(struct sim_bmc *bmc)
                                      &bmc->recipient_config, sim_bmc_now(bmc));
     if (error != FWR_OK)
         return refuse(bmc, "recipient", config->flash_file, error);
+    sim_discover_begin(bmc);
     bmc->slots[0] = bmc->recipient;
     bmc->oem.recipients = bmc->slots;
     bmc->oem.slot_count = 1;
@@ -421,7 +431,8 @@ void sim_bmc_end(struct sim_bmc *bmc)
         sim_serial_end(&bmc->serials[i]);
     if (bmc->recipient != NULL) {
         fwr_recipient_end(bmc->recipient);
-        for (unsigned i = 0; i < bmc->config.donor_count; i++)
+        sim_discover_end(bmc);
+        for (unsigned i = 0; i < bmc->peer_count; i++)
             sim_client_end(&bmc->clients[i]);
     }
     if (bmc->donor != NULL) {

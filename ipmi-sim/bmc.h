@@ -20,6 +20,7 @@
 
 #include "ipmi-sim/client.h"
 #include "ipmi-sim/config.h"
+#include "ipmi-sim/discover.h"
 #include "ipmi-sim/host.h"
 #include "ipmi-sim/icmb.h"
 #include "ipmi-sim/serial.h"
@@ -46,9 +47,11 @@ struct sim_bmc {
     struct fwr_source_file files[SIM_IMAGES_MAX];
     const struct fwr_source *sources[FWR_DONOR_IMAGES_MAX];
     struct sim_icmb icmb;
-    struct sim_client clients[SIM_DONORS_MAX];
-    const struct fwr_link *links[SIM_DONORS_MAX];
-    struct fwr_peer peers[SIM_DONORS_MAX];
+    struct sim_discover found;
+    struct sim_client clients[SIM_PEERS_MAX]; /* first the configured donors */
+    const struct fwr_link *links[SIM_PEERS_MAX];
+    struct fwr_peer peers[SIM_PEERS_MAX];
+    uint8_t peer_count;
 
     /* The engines. */
     struct fwr_recipient_config recipient_config;
@@ -82,6 +85,9 @@ uint64_t sim_bmc_now(void *bmc);
 /* One line for the log, with the time in front. */
 void sim_bmc_log(struct sim_bmc *bmc, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Makes the road of a peer. As sim_client_init. */
+int sim_bmc_road(struct sim_bmc *bmc, uint8_t peer, const struct sim_donor_config *config);
 
 /* work.c: from post_init on the work goes on by itself; call `kick` when a message may have
  * brought something to do. */

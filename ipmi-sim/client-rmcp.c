@@ -7,7 +7,9 @@
 #include "ipmi-sim/client.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include <fwrecover/error.h>
+#include <fwrecover/lan.h>
 #include <fwrecover/recipient.h>
 #include <fwrecover/rmcp-road.h>
 
@@ -24,8 +27,10 @@
 
 struct rmcp {
     struct sim_client *client;
-    int fd;       /* -1: no socket yet */
-    bool refused; /* the kernel says that nobody listens */
+    int fd;         /* -1: no socket yet */
+    bool refused;   /* the kernel says that nobody listens */
+    bool stale;     /* the road went down: is the socket still the right one? */
+    unsigned index; /* of the interface, when the socket was made */
     ipmi_io_t *io;
     struct fwr_rmcp_initiator_config session;
     struct fwr_rmcp_road_config config;
@@ -54,31 +59,77 @@ static void readable(int fd, void *ctx)
     client->events->drained(client->ctx);
 }
 
-static int open_socket(struct rmcp *own)
+/* Another socket to the donor, or the error that says why there is none. */
+static int connect_socket(const struct rmcp *own, int *fd)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST};
-    const struct sim_donor_config *config = own->client->config;
-    sys_data_t *sys = own->client->sys;
     struct addrinfo *address;
     char port[8];
+    int error;
 
-    snprintf(port, sizeof(port), "%u", config->port);
-    if (getaddrinfo(config->host, port, &hints, &address) != 0)
+    *fd = -1;
+    snprintf(port, sizeof(port), "%u", own->client->config->port);
+    if (getaddrinfo(own->client->config->host, port, &hints, &address) != 0)
         return FWR_E_NO_DONOR;
-    own->fd = socket(address->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (own->fd >= 0 && connect(own->fd, address->ai_addr, address->ai_addrlen) != 0) {
-        close(own->fd);
-        own->fd = -1;
-    }
+    error =
+        fwr_lan_connect(fd, address->ai_addr, address->ai_addrlen, own->client->config->interface);
     freeaddrinfo(address);
+    return error;
+}
+
+/* Whether two sockets send from the same address of the same interface. */
+static bool alike(const struct rmcp *own, int fd)
+{
+    const char *interface = own->client->config->interface;
+    struct sockaddr_storage one, other;
+    socklen_t length = sizeof(one), other_length = sizeof(other);
+
+    memset(&one, 0, sizeof(one));
+    memset(&other, 0, sizeof(other));
+    if (getsockname(fd, (struct sockaddr *)&one, &length) != 0 ||
+        getsockname(own->fd, (struct sockaddr *)&other, &other_length) != 0)
+        return false;
+    if (one.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&one)->sin6_port = ((struct sockaddr_in6 *)&other)->sin6_port;
+    else
+        ((struct sockaddr_in *)&one)->sin_port = ((struct sockaddr_in *)&other)->sin_port;
+    return length == other_length && memcmp(&one, &other, length) == 0 &&
+           (interface == NULL || own->index == if_nametoindex(interface));
+}
+
+static void drop_socket(struct rmcp *own)
+{
     if (own->fd < 0)
-        return FWR_E_NO_DONOR;
-    if (sys->add_io_hnd(sys, own->fd, readable, own, &own->io) != 0) {
+        return;
+    own->client->sys->remove_io_hnd(own->io);
+    close(own->fd);
+    own->fd = -1;
+}
+
+/* A socket to send with. One that is there stays, unless the interface went away in between or has
+ * another address now. */
+static int open_socket(struct rmcp *own)
+{
+    int fd;
+    int error = connect_socket(own, &fd);
+
+    if (error != FWR_OK)
+        return error;
+    own->stale = false;
+    if (own->fd >= 0 && alike(own, fd)) {
+        close(fd);
+        return FWR_OK;
+    }
+    drop_socket(own);
+    own->fd = fd;
+    if (own->client->config->interface != NULL)
+        own->index = if_nametoindex(own->client->config->interface);
+    if (own->client->sys->add_io_hnd(own->client->sys, own->fd, readable, own, &own->io) != 0) {
         close(own->fd);
         own->fd = -1;
         return FWR_E_MEMORY;
     }
-    sys->io_set_enables(own->io, 1, 0, 0);
+    own->client->sys->io_set_enables(own->io, 1, 0, 0);
     return FWR_OK;
 }
 
@@ -87,13 +138,14 @@ static int open_socket(struct rmcp *own)
 static int transmit(void *ctx, const uint8_t *datagram, size_t length)
 {
     struct rmcp *own = ctx;
-    int error = own->fd < 0 ? open_socket(own) : FWR_OK;
+    int error = own->fd < 0 || own->stale ? open_socket(own) : FWR_OK;
 
+    if (error != FWR_OK || send(own->fd, datagram, length, MSG_NOSIGNAL) >= 0)
+        return error;
     /* A datagram that the kernel refuses is one that was lost; but the refusal may be the news,
-     * from an earlier one, that nobody listens there. */
-    if (error == FWR_OK && send(own->fd, datagram, length, MSG_NOSIGNAL) < 0)
-        own->refused = errno == ECONNREFUSED;
-    return error;
+     * from an earlier one, that nobody listens there, or that nothing leaves here any more. */
+    own->refused = errno == ECONNREFUSED;
+    return fwr_lan_error(errno) == FWR_E_INTERFACE ? FWR_E_INTERFACE : FWR_OK;
 }
 
 static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t length)
@@ -105,8 +157,10 @@ static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t le
 
 static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
 {
-    struct sim_client *client = ((struct rmcp *)ctx)->client;
+    struct rmcp *own = ctx;
+    struct sim_client *client = own->client;
 
+    own->stale |= error != FWR_OK;
     client->events->state(client->ctx, client->peer, error, limits);
 }
 
@@ -135,6 +189,23 @@ static void rmcp_timeout(struct sim_client *client, uint64_t now)
     fwr_rmcp_road_timeout(own->road, now);
 }
 
+/* No reply is asked for that is longer than what the interface carries whole. */
+static void set_limits(struct sim_client *client, const struct sim_donor_config *config)
+{
+    const int family = strchr(config->host, ':') != NULL ? AF_INET6 : AF_INET;
+    struct fwr_lan_interface interface = {.medium = FWR_MEDIUM_LAN};
+    size_t most;
+
+    if (config->interface != NULL)
+        fwr_lan_interface_get(config->interface, &interface); /* what is wrong shows in use */
+    most = fwr_rmcp_max_reply(config->suite, fwr_lan_datagram(family, interface.mtu));
+    client->limits = (struct fwr_link_limits){
+        .max_request = FWR_MESSAGE_MAX,
+        .max_reply = config->max_reply < most ? config->max_reply : (uint16_t)most,
+        .window = config->window,
+        .medium = config->medium != FWR_MEDIUM_COUNT ? config->medium : interface.medium};
+}
+
 static void configure(struct sim_client *client, const struct fwr_platform *platform)
 {
     const struct sim_donor_config *config = client->config;
@@ -154,10 +225,7 @@ static void configure(struct sim_client *client, const struct fwr_platform *plat
         .attempts = HANDSHAKE_TRIES,
         .first_timeout = HANDSHAKE_WAIT_MS,
     };
-    client->limits = (struct fwr_link_limits){.max_request = FWR_MESSAGE_MAX,
-                                              .max_reply = config->max_reply,
-                                              .window = config->window,
-                                              .medium = config->medium};
+    set_limits(client, config);
     own->config = (struct fwr_rmcp_road_config){
         .size = sizeof(own->config),
         .session = &own->session,
@@ -196,8 +264,7 @@ static void rmcp_end(struct sim_client *client)
     struct rmcp *own = client->own;
 
     fwr_rmcp_road_end(own->road);
-    if (own->fd >= 0)
-        close(own->fd);
+    drop_socket(own);
     free(own->storage);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Serial lines to donors (fwrecover/serial.h): see client.h. */
+/* Serial lines and Bluetooth (RFCOMM) to donors (fwrecover/serial.h): see client.h. */
 #include "ipmi-sim/client.h"
 
 #include <stdlib.h>
@@ -27,8 +27,18 @@ static void on_opened(void *ctx, uint64_t now)
 
 static void on_closed(void *ctx, uint64_t now, int error)
 {
-    fwr_serial_road_closed(((struct serial *)ctx)->road, now,
-                           error == FWR_E_IO ? FWR_E_SESSION_CLOSED : FWR_E_NO_DONOR);
+    struct serial *own = ctx;
+
+    if (error == FWR_E_IO)
+        error = FWR_E_SESSION_CLOSED;
+    else if (!own->client->config->bluetooth)
+        error = FWR_E_NO_DONOR;
+    fwr_serial_road_closed(own->road, now, error);
+}
+
+static int on_dial(void *ctx, struct fwr_tty *tty)
+{
+    return fwr_rfcomm_dial(tty, NULL, &((struct serial *)ctx)->client->config->peer);
 }
 
 static void on_closing(void *ctx)
@@ -60,6 +70,12 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
     struct sim_client *client = ((struct serial *)ctx)->client;
 
     client->events->state(client->ctx, client->peer, error, limits);
+}
+
+/* A call takes a moment: nobody should give the donor up meanwhile. */
+static bool on_opening(void *ctx)
+{
+    return fwr_tty_port_opening(&((struct serial *)ctx)->port.port);
 }
 
 /* ---- what client.c calls ---- */
@@ -105,6 +121,7 @@ static void configure(struct sim_client *client)
         .closed = on_closed,
         .received = on_received,
         .closing = on_closing,
+        .dial = config->bluetooth ? on_dial : NULL,
     };
     own->config = (struct fwr_serial_road_config){
         .size = sizeof(own->config),
@@ -113,10 +130,12 @@ static void configure(struct sim_client *client)
         .baud = config->baud,
         .command_base = client->command_base,
         .mode = config->mode,
+        .no_handshake = config->bluetooth,
         .ctx = own,
         .transmit = transmit,
         .reply = on_reply,
         .state = on_state,
+        .opening = config->bluetooth ? on_opening : NULL,
     };
 }
 

@@ -8,7 +8,7 @@ static const struct sim_client_kind *kind_of(const struct sim_donor_config *conf
 {
     if (config->icmb != 0)
         return &sim_client_icmb;
-    return config->device != NULL ? &sim_client_serial : &sim_client_rmcp;
+    return config->device != NULL || config->bluetooth ? &sim_client_serial : &sim_client_rmcp;
 }
 
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,
@@ -25,16 +25,18 @@ void sim_client_end(struct sim_client *client)
         client->kind->end(client);
     free(client->own);
     client->own = NULL;
+    client->link = NULL;
 }
 
 void sim_client_retry(struct sim_client *client)
 {
-    client->kind->retry(client);
+    if (client->own != NULL)
+        client->kind->retry(client);
 }
 
 uint64_t sim_client_next_timeout(const struct sim_client *client)
 {
-    return client->kind->next_timeout(client);
+    return client->own != NULL ? client->kind->next_timeout(client) : FWR_NEVER;
 }
 
 void sim_client_timeout(struct sim_client *client, uint64_t now)

@@ -66,7 +66,8 @@ struct sim_client {
 int sim_client_init(struct sim_client *client, const struct sim_donor_config *config,
                     const struct fwr_platform *platform);
 
-/* Says good-bye to the donor and frees everything. */
+/* Says good-bye to the donor and frees everything. Ending twice is harmless, and one that has
+ * ended has nothing to do; not from its own events. */
 void sim_client_end(struct sim_client *client);
 
 /* A road that is down is worth another try now. */

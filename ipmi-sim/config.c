@@ -24,6 +24,7 @@
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
 #include <fwrecover/icmb.h>
+#include <fwrecover/lan.h>
 #include <fwrecover/recipient.h>
 #include <fwrecover/serial.h>
 #include <fwrecover/tty.h>
@@ -34,10 +35,11 @@
 #include "oem-cmds/lanserv.h"
 #include "tools/number.h"
 
-#define IANA_MAX     0xffffff
-#define TIME_MAX_S   86400
-#define SECRET_MAX   (FWR_RMCP_PASSWORD_MAX + 2) /* and a line's end */
-#define DEFAULT_SCAN 0
+#define IANA_MAX         0xffffff
+#define TIME_MAX_S       86400
+#define SECRET_MAX       (FWR_RMCP_PASSWORD_MAX + 2) /* and a line's end */
+#define BLUETOOTH_WINDOW 8 /* RFCOMM repeats what is lost, and brings all in order */
+#define DEFAULT_SCAN     0
 
 /* ---- what may be said ---- */
 
@@ -64,13 +66,14 @@ static cfg_opt_t preserve_options[] = {
 };
 
 static cfg_opt_t donor_options[] = {
-    CFG_STR("host", NULL, CFGF_NONE),    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
-    CFG_STR("user", NULL, CFGF_NONE),    CFG_STR("password_file", NULL, CFGF_NONE),
-    CFG_STR("kg_file", NULL, CFGF_NONE), CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
-    CFG_STR("device", NULL, CFGF_NONE),  CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
-    CFG_STR("mode", "basic", CFGF_NONE), CFG_INT("icmb", 0, CFGF_NONE),
-    CFG_STR("medium", NULL, CFGF_NONE),  CFG_INT("window", 0, CFGF_NONE),
-    CFG_INT("max_reply", 0, CFGF_NONE),  CFG_END(),
+    CFG_STR("host", NULL, CFGF_NONE),      CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
+    CFG_STR("user", NULL, CFGF_NONE),      CFG_STR("password_file", NULL, CFGF_NONE),
+    CFG_STR("kg_file", NULL, CFGF_NONE),   CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
+    CFG_STR("device", NULL, CFGF_NONE),    CFG_INT("baud", FWR_TTY_BAUD_DEFAULT, CFGF_NONE),
+    CFG_STR("mode", "basic", CFGF_NONE),   CFG_INT("icmb", 0, CFGF_NONE),
+    CFG_STR("bluetooth", NULL, CFGF_NONE), CFG_STR("interface", NULL, CFGF_NONE),
+    CFG_STR("medium", NULL, CFGF_NONE),    CFG_INT("window", 0, CFGF_NONE),
+    CFG_INT("max_reply", 0, CFGF_NONE),    CFG_END(),
 };
 
 static cfg_opt_t serial_options[] = {
@@ -94,6 +97,24 @@ static cfg_opt_t icmb_options[] = {
     CFG_INT("portion", 24, CFGF_NONE),
     CFG_STR("privilege", "user", CFGF_NONE),
     CFG_STR("connector", NULL, CFGF_NONE),
+    CFG_END(),
+};
+
+static cfg_opt_t interface_options[] = {
+    CFG_STR("medium", NULL, CFGF_NONE),
+    CFG_END(),
+};
+
+static cfg_opt_t discover_options[] = {
+    CFG_STR_LIST("interfaces", NULL, CFGF_NONE),
+    CFG_INT("port", FWR_RMCP_PORT, CFGF_NONE),
+    CFG_STR("user", NULL, CFGF_NONE),
+    CFG_STR("password_file", NULL, CFGF_NONE),
+    CFG_STR("kg_file", NULL, CFGF_NONE),
+    CFG_INT("suite", FWR_RMCP_SUITE_SHA256, CFGF_NONE),
+    CFG_INT("max_reply", 0, CFGF_NONE),
+    CFG_INT("interval_ms", 0, CFGF_NONE),
+    CFG_INT("max", 4, CFGF_NONE),
     CFG_END(),
 };
 
@@ -156,6 +177,8 @@ static cfg_opt_t options[] = {
     CFG_SEC("donor", donor_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("icmb", icmb_options, CFGF_NONE),
     CFG_SEC("serial", serial_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("interface", interface_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("discover", discover_options, CFGF_NODEFAULT),
     CFG_SEC("image", image_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("recovery", recovery_options, CFGF_NONE),
     CFG_SEC("policy", policy_options, CFGF_NONE),
@@ -191,6 +214,11 @@ static const struct number_rule {
     {"icmb|gap", 3, 100, false},
     {"icmb|portion", 1, 64, false},
     {"serial|message", FWR_SERIAL_MESSAGE_DEFAULT, FWR_SERIAL_MESSAGE_MAX, false},
+    {"discover|port", 1, UINT16_MAX, false},
+    {"discover|suite", FWR_RMCP_SUITE_SHA1, FWR_RMCP_SUITE_SHA256, false},
+    {"discover|max_reply", FWR_LINK_MIN_REPLY, 1400, false},
+    {"discover|interval_ms", 100, 60000, false},
+    {"discover|max", 1, FWR_DISCOVER_SLOTS_MAX, false},
     {"recovery|lanes", 1, FWR_LANES_MAX, false},
     {"recovery|batch", 1, 64, false},
     {"recovery|rounds", 1, UINT8_MAX, false},
@@ -441,24 +469,39 @@ static bool is_address(const char *text)
     return true;
 }
 
+/* It need not be there yet: interfaces come and go. */
+static bool is_interface(const char *text)
+{
+    return text == NULL || (text[0] != '\0' && strlen(text) < FWR_LAN_NAME_MAX);
+}
+
 static int check_donor(cfg_t *cfg, cfg_opt_t *option)
 {
     cfg_t *donor = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
     long suite = cfg_getint(donor, "suite");
-
     bool bus = cfg_getint(donor, "icmb") != 0;
+    const char *bluetooth = cfg_getstr(donor, "bluetooth");
+    struct fwr_rfcomm_address peer;
 
-    if (bus && cfg_getstr(donor, "host") == NULL && cfg_getstr(donor, "device") == NULL)
-        return 0;
-    if (!bus && cfg_getstr(donor, "device") != NULL && cfg_getstr(donor, "host") == NULL)
-        return check_required(cfg, option, (const char *const[]){"device", NULL});
-    if (bus || cfg_getstr(donor, "device") != NULL) {
-        cfg_error(cfg,
-                  "donor %s: one of host, device and icmb; a donor with several roads is "
-                  "several donors here",
-                  cfg_title(donor));
+    if (bus + (bluetooth != NULL) + (cfg_getstr(donor, "device") != NULL) +
+            (cfg_getstr(donor, "host") != NULL) >
+        1) {
+        cfg_error(
+            cfg,
+            "donor %s: one of host, device, bluetooth and icmb; a donor with several roads is "
+            "several donors here",
+            cfg_title(donor));
         return -1;
     }
+    if (bluetooth != NULL && fwr_rfcomm_address_parse(bluetooth, &peer) != FWR_OK) {
+        cfg_error(cfg, "donor %s: bluetooth = \"%s\": must be AA:BB:CC:DD:EE:FF/CHANNEL",
+                  cfg_title(donor), bluetooth);
+        return -1;
+    }
+    if (bus || bluetooth != NULL)
+        return 0;
+    if (cfg_getstr(donor, "device") != NULL)
+        return check_required(cfg, option, (const char *const[]){"device", NULL});
     if (check_required(cfg, option, (const char *const[]){"host", "user", "password_file", NULL}))
         return -1;
     if (suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256) {
@@ -470,9 +513,55 @@ static int check_donor(cfg_t *cfg, cfg_opt_t *option)
                   cfg_getstr(donor, "host"));
         return -1;
     }
+    if (!is_interface(cfg_getstr(donor, "interface"))) {
+        cfg_error(cfg, "donor %s: interface = \"%s\": must be 1 to %d characters", cfg_title(donor),
+                  cfg_getstr(donor, "interface"), FWR_LAN_NAME_MAX - 1);
+        return -1;
+    }
     if (strlen(cfg_getstr(donor, "user")) > FWR_RMCP_USER_MAX) {
         cfg_error(cfg, "donor %s: user is longer than %d bytes", cfg_title(donor),
                   FWR_RMCP_USER_MAX);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_title(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+
+    if (is_interface(cfg_title(section)))
+        return 0;
+    cfg_error(cfg, "interface %s: its name must be 1 to %d characters", cfg_title(section),
+              FWR_LAN_NAME_MAX - 1);
+    return -1;
+}
+
+static int check_discover(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+    unsigned count = cfg_size(section, "interfaces");
+    long suite = cfg_getint(section, "suite");
+
+    if (check_required(cfg, option, (const char *const[]){"user", "password_file", NULL}))
+        return -1;
+    if (suite != FWR_RMCP_SUITE_SHA1 && suite != FWR_RMCP_SUITE_SHA256) {
+        cfg_error(cfg, "discover: suite = %ld: must be 3 or 17", suite);
+        return -1;
+    }
+    if (count == 0 || count > FWR_DISCOVER_INTERFACES_MAX) {
+        cfg_error(cfg, "discover: interfaces: must be 1 to %d", FWR_DISCOVER_INTERFACES_MAX);
+        return -1;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_interface(cfg_getnstr(section, "interfaces", i))) {
+            cfg_error(cfg, "discover: interfaces = \"%s\": must be 1 to %d characters",
+                      cfg_getnstr(section, "interfaces", i), FWR_LAN_NAME_MAX - 1);
+            return -1;
+        }
+    }
+    if (strlen(cfg_getstr(section, "user")) > FWR_RMCP_USER_MAX) {
+        cfg_error(cfg, "discover: user is longer than %d bytes", FWR_RMCP_USER_MAX);
         return -1;
     }
     return 0;
@@ -490,6 +579,9 @@ static void set_checks(cfg_t *cfg)
     cfg_set_validate_func(cfg, "preserve", check_preserve);
     cfg_set_validate_func(cfg, "image", check_image);
     cfg_set_validate_func(cfg, "donor|medium", check_medium);
+    cfg_set_validate_func(cfg, "interface|medium", check_medium);
+    cfg_set_validate_func(cfg, "interface", check_title);
+    cfg_set_validate_func(cfg, "discover", check_discover);
     cfg_set_validate_func(cfg, "donor|baud", check_baud);
     cfg_set_validate_func(cfg, "donor|mode", check_mode);
     cfg_set_validate_func(cfg, "serial|baud", check_baud);
@@ -589,7 +681,7 @@ static uint16_t max_reply_of(long configured, const struct sim_donor_config *don
 {
     if (configured > 0)
         return (uint16_t)configured;
-    if (donor->device != NULL)
+    if (donor->device != NULL || donor->bluetooth)
         return UINT16_MAX;                   /* what the line carries */
     if (donor->suite == FWR_RMCP_SUITE_SHA1) /* an ipmi_sim */
         return FWR_LANSERV_REPLY_RMCPP;
@@ -626,30 +718,92 @@ static bool take_neighbour(struct sim_donor_config *donor, cfg_t *section)
     return donor->name != NULL;
 }
 
-static bool take_donor(struct sim_donor_config *donor, cfg_t *section, const char *file)
+/* What is said of an interface, or FWR_MEDIUM_COUNT. */
+static uint8_t interface_medium(cfg_t *cfg, const char *name)
+{
+    for (unsigned i = 0; name != NULL && i < cfg_size(cfg, "interface"); i++) {
+        cfg_t *section = cfg_getnsec(cfg, "interface", i);
+        const char *medium = cfg_getstr(section, "medium");
+
+        if (strcmp(cfg_title(section), name) == 0 && medium != NULL)
+            return (uint8_t)index_of(medium_names, medium);
+    }
+    return FWR_MEDIUM_COUNT;
+}
+
+/* What is said of the donor, or of its interface; FWR_MEDIUM_COUNT: the system tells. */
+static uint8_t donor_medium(cfg_t *cfg, cfg_t *section)
+{
+    const char *medium = cfg_getstr(section, "medium");
+
+    if (medium != NULL)
+        return (uint8_t)index_of(medium_names, medium);
+    if (cfg_getstr(section, "device") != NULL)
+        return FWR_MEDIUM_SERIAL;
+    if (cfg_getstr(section, "bluetooth") != NULL)
+        return FWR_MEDIUM_BLUETOOTH;
+    return interface_medium(cfg, cfg_getstr(section, "interface"));
+}
+
+static bool take_discover(struct sim_config *config, cfg_t *cfg, const char *file)
+{
+    struct sim_discover_config *discover = &config->discover;
+    cfg_t *section = cfg_getsec(cfg, "discover");
+
+    for (unsigned i = 0; i < cfg_size(section, "interfaces"); i++) {
+        struct fwr_discover_interface *one = &discover->interfaces[discover->interface_count++];
+        const char *name = cfg_getnstr(section, "interfaces", i);
+        enum fwr_medium medium;
+
+        memcpy(one->name, name, strlen(name));
+        one->medium = interface_medium(cfg, name);
+        if (one->medium == FWR_MEDIUM_COUNT) {
+            fwr_lan_medium(NULL, name, &medium);
+            one->medium = (uint8_t)medium;
+        }
+    }
+    discover->port = (uint16_t)cfg_getint(section, "port");
+    discover->interval_ms = (uint32_t)cfg_getint(section, "interval_ms");
+    discover->max = (uint8_t)cfg_getint(section, "max");
+    discover->login.name = copy_of("discover");
+    discover->login.host = copy_of("");
+    discover->login.user = copy_of(cfg_getstr(section, "user"));
+    discover->login.suite = (uint8_t)cfg_getint(section, "suite");
+    discover->login.window = FWR_RMCP_WINDOW_MAX;
+    discover->login.max_reply = max_reply_of(cfg_getint(section, "max_reply"), &discover->login);
+    return discover->login.name != NULL && take_session(&discover->login, section, file);
+}
+
+static bool take_donor(struct sim_donor_config *donor, cfg_t *cfg, cfg_t *section, const char *file)
 {
     bool line = cfg_getstr(section, "device") != NULL;
-    const char *medium = cfg_getstr(section, "medium");
+    const char *bluetooth = cfg_getstr(section, "bluetooth");
     long window = cfg_getint(section, "window");
 
     donor->name = copy_of(cfg_title(section));
+    donor->bluetooth =
+        bluetooth != NULL && fwr_rfcomm_address_parse(bluetooth, &donor->peer) == FWR_OK;
     donor->device = path_of(file, cfg_getstr(section, "device"));
     donor->baud = (uint32_t)cfg_getint(section, "baud");
     donor->mode = (uint8_t)index_of(mode_names, cfg_getstr(section, "mode"));
     donor->host = copy_of(cfg_getstr(section, "host"));
+    donor->interface = copy_of(cfg_getstr(section, "interface"));
     donor->user = copy_of(cfg_getstr(section, "user"));
     donor->port = (uint16_t)cfg_getint(section, "port");
     donor->suite = (uint8_t)cfg_getint(section, "suite");
-    donor->medium = line ? FWR_MEDIUM_SERIAL : FWR_MEDIUM_LAN;
-    if (medium != NULL)
-        donor->medium = (uint8_t)index_of(medium_names, medium);
+    donor->medium = donor_medium(cfg, section);
     donor->window = line ? 1 : FWR_RMCP_WINDOW_MAX;
+    if (donor->bluetooth) {
+        donor->baud = 0;
+        donor->mode = FWR_SERIAL_BASIC;
+        donor->window = BLUETOOTH_WINDOW;
+    }
     if (window > 0)
         donor->window = (uint8_t)window;
     donor->max_reply = max_reply_of(cfg_getint(section, "max_reply"), donor);
     if (donor->name == NULL || (line && donor->device == NULL))
         return false;
-    return line || take_session(donor, section, file);
+    return line || donor->bluetooth || take_session(donor, section, file);
 }
 
 static bool take_serial(struct sim_serial_config *serial, cfg_t *section, const char *file)
@@ -809,10 +963,10 @@ static bool take(struct sim_config *config, cfg_t *cfg, const char *file)
         struct sim_donor_config *donor = &config->donors[config->donor_count++];
 
         if (cfg_getint(section, "icmb") != 0 ? !take_neighbour(donor, section)
-                                             : !take_donor(donor, section, file))
+                                             : !take_donor(donor, cfg, section, file))
             return false;
     }
-    return true;
+    return cfg_size(cfg, "discover") == 0 || take_discover(config, cfg, file);
 }
 
 bool sim_config_read(struct sim_config *config, const char *path)
@@ -838,16 +992,22 @@ bool sim_config_read(struct sim_config *config, const char *path)
     return good;
 }
 
+static void free_donor(struct sim_donor_config *donor)
+{
+    OPENSSL_cleanse(donor->password, sizeof(donor->password));
+    OPENSSL_cleanse(donor->kg, sizeof(donor->kg));
+    free(donor->name);
+    free(donor->device);
+    free(donor->host);
+    free(donor->interface);
+    free(donor->user);
+}
+
 void sim_config_free(struct sim_config *config)
 {
-    for (unsigned i = 0; i < config->donor_count; i++) {
-        OPENSSL_cleanse(config->donors[i].password, sizeof(config->donors[i].password));
-        OPENSSL_cleanse(config->donors[i].kg, sizeof(config->donors[i].kg));
-        free(config->donors[i].name);
-        free(config->donors[i].device);
-        free(config->donors[i].host);
-        free(config->donors[i].user);
-    }
+    for (unsigned i = 0; i < config->donor_count; i++)
+        free_donor(&config->donors[i]);
+    free_donor(&config->discover.login);
     for (unsigned i = 0; i < config->serial_count; i++) {
         free(config->serials[i].name);
         free(config->serials[i].device);

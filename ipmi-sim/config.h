@@ -10,13 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <fwrecover/discover.h>
 #include <fwrecover/donor.h>
 #include <fwrecover/flash.h>
 #include <fwrecover/manifest.h>
 #include <fwrecover/policy.h>
+#include <fwrecover/rfcomm.h>
 #include <fwrecover/rmcp.h>
 
 #define SIM_DONORS_MAX  32
+#define SIM_PEERS_MAX   (SIM_DONORS_MAX + FWR_DISCOVER_SLOTS_MAX)
 #define SIM_SERIALS_MAX 8
 #define SIM_IMAGES_MAX  (FWR_DONOR_IMAGES_MAX - 1) /* besides the board's own flash */
 
@@ -26,11 +29,14 @@ struct sim_donor_config {
     char *device; /* a serial line; NULL: RMCP+ to `host` */
     uint32_t baud;
     uint8_t mode; /* enum fwr_serial_mode */
+    bool bluetooth;
+    struct fwr_rfcomm_address peer;
     char *host;
+    char *interface; /* NULL: whichever leads there */
     char *user;
     uint16_t port;
     uint8_t suite;
-    uint8_t medium; /* enum fwr_medium */
+    uint8_t medium; /* enum fwr_medium; FWR_MEDIUM_COUNT: what the interface is */
     uint16_t icmb;  /* address on the BMC's ICMB; then there is no host. 0: RMCP+ */
     uint8_t window;
     uint16_t max_reply;
@@ -63,6 +69,16 @@ struct sim_serial_config {
     uint8_t mode;      /* enum fwr_serial_mode */
     uint8_t privilege; /* enum fwr_privilege, of whoever holds the other end */
     uint16_t message;  /* longest, see fwrecover/serial.h */
+};
+
+/* Where and how donors are searched for that are not configured. */
+struct sim_discover_config {
+    struct fwr_discover_interface interfaces[FWR_DISCOVER_INTERFACES_MAX];
+    uint8_t interface_count; /* 0: there is no search */
+    uint8_t max;
+    uint16_t port;
+    uint32_t interval_ms;
+    struct sim_donor_config login; /* what the found are asked with; they have no name here */
 };
 
 /* An image in files, given away as it is. */
@@ -116,6 +132,7 @@ struct sim_config {
     struct sim_donor_config donors[SIM_DONORS_MAX];
     uint8_t serial_count;
     struct sim_serial_config serials[SIM_SERIALS_MAX];
+    struct sim_discover_config discover;
     uint8_t image_count;
     struct sim_image_config images[SIM_IMAGES_MAX];
 };

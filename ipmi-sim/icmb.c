@@ -272,6 +272,8 @@ static void received(void *ctx, uint64_t now, const uint8_t *bytes, size_t lengt
 
     (void)now;
     fwr_icmb_bridge_receive(icmb->bridge, now_us(icmb), bytes, length);
+    if (fwr_icmb_bridge_take_back(icmb->bridge))
+        fwr_tty_port_flush(&icmb->port.port);
 }
 
 /* lanserv must not watch a handle that is closed. */

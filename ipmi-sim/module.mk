@@ -13,7 +13,7 @@ fwrecover_sim_la_SOURCES = ipmi-sim/module.c ipmi-sim/module.h ipmi-sim/bmc.c ip
 	ipmi-sim/client-rmcp.c ipmi-sim/client-serial.c ipmi-sim/client-icmb.c \
 	ipmi-sim/port.c ipmi-sim/port.h ipmi-sim/icmb.c ipmi-sim/icmb.h \
 	ipmi-sim/serial.c ipmi-sim/serial.h ipmi-sim/host.c ipmi-sim/host.h \
-	ipmi-sim/config.c ipmi-sim/config.h oem-cmds/lanserv.c oem-cmds/lanserv.h \
+	ipmi-sim/config.c ipmi-sim/config.h ipmi-sim/discover.c ipmi-sim/discover.h oem-cmds/lanserv.c oem-cmds/lanserv.h \
 	tools/number.c tools/number.h
 fwrecover_sim_la_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS) $(CONFUSE_CFLAGS)
 fwrecover_sim_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags) \

@@ -82,6 +82,7 @@ static void on_reply(void *ctx, uint8_t peer, uint8_t command, const uint8_t *re
     struct sim_bmc *bmc = ctx;
 
     bmc->icmb.fresh = true; /* if it came over the bus; over others no harm */
+    sim_discover_result(bmc, peer, FWR_OK);
     fwr_oem_response(&bmc->oem, bmc->recipient, sim_bmc_now(bmc), peer, command, reply, length);
 }
 
@@ -89,8 +90,10 @@ static void on_state(void *ctx, uint8_t peer, int error, const struct fwr_link_l
 {
     struct sim_bmc *bmc = ctx;
 
-    if (error != FWR_OK)
+    if (error != FWR_OK) {
         sim_bmc_log(bmc, "%s: no road: %s", bmc->peers[peer].name, fwr_error_text(error));
+        sim_discover_result(bmc, peer, error);
+    }
     fwr_recipient_peer(bmc->recipient, sim_bmc_now(bmc), peer, error, limits);
     sim_work_kick(bmc);
 }
@@ -103,7 +106,7 @@ static void on_drained(void *ctx)
     struct sim_bmc *bmc = ctx;
 
     if (bmc->recipient != NULL)
-        fwr_oem_pump(bmc->recipient, sim_bmc_now(bmc), bmc->links, bmc->config.donor_count);
+        fwr_oem_pump(bmc->recipient, sim_bmc_now(bmc), bmc->links, bmc->peer_count);
     work(bmc);
 }
 
@@ -215,13 +218,14 @@ static uint64_t next_timeout(const struct sim_bmc *bmc)
 {
     uint64_t next = earlier(bmc->next_scan, fwr_lanserv_next_timeout(&bmc->lanserv));
 
+    next = earlier(next, sim_discover_next_timeout(bmc));
     if (bmc->donor != NULL)
         next = earlier(next, fwr_donor_next_timeout(bmc->donor));
     if (bmc->recipient != NULL)
         next = earlier(next, fwr_recipient_next_timeout(bmc->recipient));
     for (unsigned i = 0; i < bmc->config.serial_count; i++)
         next = earlier(next, sim_serial_next_timeout(&bmc->serials[i]));
-    for (unsigned i = 0; bmc->recipient != NULL && i < bmc->config.donor_count; i++)
+    for (unsigned i = 0; bmc->recipient != NULL && i < bmc->peer_count; i++)
         next = earlier(next, sim_client_next_timeout(&bmc->clients[i]));
     return next;
 }
@@ -234,7 +238,7 @@ static void open_roads(struct sim_bmc *bmc)
 
     fwr_recipient_status(bmc->recipient, &status);
     asking = status.state == FWR_STATE_NEGOTIATING;
-    for (unsigned i = 0; asking && !bmc->asking && i < bmc->config.donor_count; i++)
+    for (unsigned i = 0; asking && !bmc->asking && i < bmc->peer_count; i++)
         sim_client_retry(&bmc->clients[i]);
     bmc->asking = asking;
 }
@@ -270,14 +274,14 @@ static bool step(struct sim_bmc *bmc, uint64_t now)
     if (bmc->recipient == NULL)
         return busy;
     open_roads(bmc);
-    for (unsigned i = 0; i < bmc->config.donor_count; i++) {
+    for (unsigned i = 0; i < bmc->peer_count; i++) {
         if (sim_client_next_timeout(&bmc->clients[i]) <= now)
             sim_client_timeout(&bmc->clients[i], now);
     }
     if (fwr_recipient_next_timeout(bmc->recipient) <= now)
         fwr_recipient_timeout(bmc->recipient, now);
     busy |= fwr_recipient_step(bmc->recipient, now) == FWR_PENDING;
-    fwr_oem_pump(bmc->recipient, now, bmc->links, bmc->config.donor_count);
+    fwr_oem_pump(bmc->recipient, now, bmc->links, bmc->peer_count);
     look_after(bmc, now);
     return busy;
 }
@@ -314,6 +318,12 @@ static void work(void *ctx)
         sim_icmb_turn(&bmc->icmb);
 }
 
+static void on_timer(void *ctx)
+{
+    sim_discover_work((struct sim_bmc *)ctx);
+    work(ctx);
+}
+
 void sim_work_kick(void *ctx)
 {
     struct sim_bmc *bmc = ctx;
@@ -324,7 +334,7 @@ void sim_work_kick(void *ctx)
 
 int sim_work_begin(struct sim_bmc *bmc)
 {
-    if (bmc->sys->alloc_timer(bmc->sys, work, bmc, &bmc->timer) != 0)
+    if (bmc->sys->alloc_timer(bmc->sys, on_timer, bmc, &bmc->timer) != 0)
         return FWR_E_MEMORY;
     bmc->next_scan = bmc->config.scan_at_start ? sim_bmc_now(bmc) : FWR_NEVER;
     if (!bmc->config.scan_at_start && bmc->config.scan_interval > 0)

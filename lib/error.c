@@ -184,6 +184,8 @@ static const struct row rows[] = {
     {FWR_E_UNREACHABLE, CC_UNSPECIFIED, "unreachable",
      "The peer does not answer, or the connection to it broke"},
     {FWR_E_REFUSED, CC_UNSPECIFIED, "refused", "The peer answers, but nothing listens there"},
+    {FWR_E_INTERFACE, CC_UNSPECIFIED, "interface",
+     "There is no such network interface, it is down, or nothing leads from it to that address"},
 };
 
 static const struct row *row_find(int error)

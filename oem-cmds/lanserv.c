@@ -65,7 +65,8 @@ static void return_injected(channel_t *channel, msg_t *message, rsp_msg_t *reply
 {
     const struct injected *injected = injected_of(attached, channel, message);
 
-    injected->reply(injected->ctx, injected->token, reply->data, reply->data_len);
+    if (injected != NULL) /* always: nobody else has this channel */
+        injected->reply(injected->ctx, injected->token, reply->data, reply->data_len);
 }
 
 /* ---- who asks ---- */

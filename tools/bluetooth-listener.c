@@ -280,13 +280,28 @@ void tool_bluetooth_listeners_close(struct tool_bluetooth_listeners *listeners)
 
 /* ---- all of them ---- */
 
+#define SHOWN_MAX (FWR_RFCOMM_TEXT + 16)
+
+/* As --bluetooth takes it, with a prefix. */
+static void show(const struct tool_bluetooth_channel *channel, char text[SHOWN_MAX])
+{
+    static const uint8_t any[sizeof(channel->local.octets)];
+    char address[FWR_RFCOMM_TEXT];
+
+    fwr_rfcomm_address_print(&channel->local, address);
+    if (memcmp(channel->local.octets, any, sizeof(any)) == 0)
+        snprintf(text, SHOWN_MAX, "bluetooth:%u", channel->local.channel);
+    else
+        snprintf(text, SHOWN_MAX, "bluetooth:%s", address);
+}
+
 void tool_bluetooth_listeners_print(const struct tool_bluetooth_listeners *listeners)
 {
     for (uint16_t i = 0; i < listeners->count; i++) {
-        char text[FWR_RFCOMM_TEXT];
+        char text[SHOWN_MAX];
 
-        fwr_rfcomm_address_print(&listeners->channels[i].local, text);
-        printf(" bluetooth:%s", text);
+        show(&listeners->channels[i], text);
+        printf(" %s", text);
     }
 }
 
@@ -294,9 +309,9 @@ void tool_bluetooth_listeners_json(const struct tool_bluetooth_listeners *listen
                                    struct json_object *list)
 {
     for (uint16_t i = 0; i < listeners->count; i++) {
-        char text[FWR_RFCOMM_TEXT + 16] = "bluetooth:";
+        char text[SHOWN_MAX];
 
-        fwr_rfcomm_address_print(&listeners->channels[i].local, text + strlen(text));
+        show(&listeners->channels[i], text);
         json_object_array_add(list, json_object_new_string(text));
     }
 }

@@ -17,7 +17,7 @@
 #include "tools/net.h"
 #include "tools/options.h"
 
-#define TOOL_BLUETOOTH_CHANNELS_MAX 4
+#define TOOL_BLUETOOTH_CHANNELS_MAX 8
 #define TOOL_BLUETOOTH_CALLERS_MAX  7 /* as many as a controller has at once */
 #define TOOL_BLUETOOTH_HANDLES_MAX  (TOOL_BLUETOOTH_CHANNELS_MAX + TOOL_BLUETOOTH_CALLERS_MAX)
 

@@ -92,6 +92,8 @@ static const char *bluetooth_lost(int error)
         return "it does not answer, or is out of range; it is called again";
     case FWR_E_REFUSED:
         return "it answers, but nothing listens at this channel; it is called again";
+    case FWR_E_BUSY:
+        return "another program of this machine has this channel; it is called again";
     case FWR_E_ACCESS:
         return "the two must be paired first (bluetoothctl pair); it is called again";
     default:

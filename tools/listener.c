@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <netinet/in.h>
 #include <openssl/evp.h>
 
 #include <fwrecover/error.h>
@@ -92,31 +93,81 @@ static void listener_close(struct tool_listener *listener)
     free(listener->storage);
     if (listener->fd >= 0)
         close(listener->fd);
+    if (listener->broadcast_fd >= 0)
+        close(listener->broadcast_fd);
     listener->responder = NULL;
     listener->storage = NULL;
-    listener->fd = -1;
+    listener->fd = listener->broadcast_fd = -1;
+}
+
+/* A socket bound to one address hears no broadcasts; so another one listens for presence pings at
+ * the broadcast address of that network. */
+static void hear_broadcasts(struct tool_listener *listener, const struct sockaddr_storage *bound,
+                            const char *interface)
+{
+    struct fwr_lan_interface found;
+    struct sockaddr_in at;
+    uint8_t own[4];
+
+    if (bound->ss_family != AF_INET)
+        return;
+    memcpy(&at, bound, sizeof(at));
+    memcpy(own, &at.sin_addr, sizeof(own));
+    if (at.sin_addr.s_addr == htonl(INADDR_ANY) || fwr_lan_interface_of(own, &found) != FWR_OK)
+        return;
+    for (uint8_t i = 0; i < found.network_count; i++) {
+        const struct fwr_lan_network *network = &found.networks[i];
+
+        if (memcmp(network->address, own, sizeof(own)) != 0 ||
+            memcmp(network->broadcast, "\0\0\0\0", sizeof(own)) == 0)
+            continue;
+        memcpy(&at.sin_addr, network->broadcast, sizeof(at.sin_addr));
+        if (fwr_lan_bind(&listener->broadcast_fd, (struct sockaddr *)&at, sizeof(at), interface) !=
+            FWR_OK)
+            tool_note("%s: no answer to pings by broadcast: %s", listener->address,
+                      strerror(errno));
+        return;
+    }
+}
+
+/* Puts the socket where it belongs. */
+static int listen_at(struct tool_listener *listener, const struct addrinfo *address,
+                     const char *interface)
+{
+    struct fwr_lan_interface found = {.medium = FWR_MEDIUM_LAN};
+    struct sockaddr_storage bound;
+    socklen_t length = sizeof(bound);
+
+    tool_address_text(address->ai_addr, address->ai_addrlen, listener->address);
+    if (fwr_lan_bind(&listener->fd, address->ai_addr, address->ai_addrlen, interface) != FWR_OK)
+        return tool_system_error(errno, interface[0] != '\0' ? interface : listener->address,
+                                 "listening");
+    if (interface[0] != '\0')
+        fwr_lan_interface_get(interface, &found);
+    listener->medium = found.medium;
+    listener->config.datagram = fwr_lan_datagram(address->ai_family, found.mtu);
+    if (getsockname(listener->fd, (struct sockaddr *)&bound, &length) == 0) {
+        tool_address_text((struct sockaddr *)&bound, length, listener->address);
+        hear_broadcasts(listener, &bound, interface);
+    }
+    return TOOL_OK;
 }
 
 static int listener_open(struct tool_listener *listener, uint16_t link,
-                         const struct addrinfo *address,
+                         const struct addrinfo *address, const char *interface,
                          const struct fwr_rmcp_responder_config *config, const struct fwr_oem *oem)
 {
-    struct sockaddr_storage bound;
-    socklen_t length = sizeof(bound);
     size_t size;
-    int error;
+    int status, error;
 
     memset(listener, 0, sizeof(*listener));
+    listener->fd = listener->broadcast_fd = -1;
     listener->link = link;
     listener->oem = oem;
     listener->config = *config;
-    listener->config.datagram = tool_datagram_size(address->ai_family);
-    tool_address_text(address->ai_addr, address->ai_addrlen, listener->address);
-    listener->fd = tool_udp_bind(address);
-    if (listener->fd < 0)
-        return tool_system_error(errno, listener->address, "listening");
-    if (getsockname(listener->fd, (struct sockaddr *)&bound, &length) == 0)
-        tool_address_text((struct sockaddr *)&bound, length, listener->address);
+    status = listen_at(listener, address, interface);
+    if (status != TOOL_OK)
+        return status;
     size = fwr_rmcp_responder_storage(&listener->config);
     listener->storage = calloc(1, size > 0 ? size : 1);
     error = listener->storage == NULL
@@ -140,7 +191,7 @@ static void answer(struct tool_listener *listener, const struct fwr_rmcp_event *
     uint8_t reply[FWR_RMCP_DATAGRAM_MAX], datagram[FWR_RMCP_DATAGRAM_MAX];
     struct fwr_caller caller = {
         .link = listener->link,
-        .medium = FWR_MEDIUM_LAN,
+        .medium = listener->medium,
         .privilege = event->privilege,
         .security = FWR_SECURITY_SUITE,
         .session = event->session,
@@ -165,7 +216,14 @@ static void session_closed(const struct tool_listener *listener, const struct fw
         fwr_donor_session_closed(listener->oem->donor, listener->link, event->session);
 }
 
-static void readable(struct tool_listener *listener)
+/* What was sent to everybody is answered only if it is a presence ping (RMCP class ASF): who wants
+ * a session asks one of us. */
+static bool is_for_all(const uint8_t *datagram, ssize_t length)
+{
+    return length > 3 && datagram[3] == 0x06;
+}
+
+static void readable(struct tool_listener *listener, int fd)
 {
     uint8_t datagram[DATAGRAM_CAPACITY], reply[FWR_RMCP_DATAGRAM_MAX];
 
@@ -178,11 +236,12 @@ static void readable(struct tool_listener *listener)
         ssize_t length;
 
         memset(&address, 0, sizeof(address));
-        length = recvfrom(listener->fd, datagram, sizeof(datagram), MSG_DONTWAIT,
-                          (struct sockaddr *)&address, &address_length);
+        length = recvfrom(fd, datagram, sizeof(datagram), MSG_DONTWAIT, (struct sockaddr *)&address,
+                          &address_length);
         if (length < 0)
             break;
-        if (address_length > FWR_RMCP_PEER_MAX)
+        if (address_length > FWR_RMCP_PEER_MAX ||
+            (fd == listener->broadcast_fd && !is_for_all(datagram, length)))
             continue;
         from.length = (uint8_t)address_length;
         memcpy(from.key, &address, address_length);
@@ -213,11 +272,12 @@ static void timeout(struct tool_listener *listener, uint64_t now)
 
 /* ---- all of them ---- */
 
-static int listen_on(struct tool_listeners *listeners, const char *text,
+static int listen_on(struct tool_listeners *listeners, const char *text, const char *over,
                      const struct tool_sessions *sessions, const struct fwr_oem *oem)
 {
+    char interface[FWR_LAN_NAME_MAX];
     struct addrinfo *addresses;
-    int status = tool_resolve(text, true, &addresses);
+    int status = tool_resolve(text, true, &addresses, interface);
 
     if (status != TOOL_OK)
         return status;
@@ -228,7 +288,7 @@ static int listen_on(struct tool_listeners *listeners, const char *text,
             break;
         }
         status = listener_open(&listeners->items[listeners->count], listeners->count, address,
-                               &sessions->config, oem);
+                               over != NULL ? over : interface, &sessions->config, oem);
         if (status == TOOL_OK)
             listeners->count++;
     }
@@ -237,9 +297,11 @@ static int listen_on(struct tool_listeners *listeners, const char *text,
 }
 
 int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
-                        const struct tool_sessions *sessions, struct fwr_oem *oem)
+                        const struct tool_list *interfaces, const struct tool_sessions *sessions,
+                        struct fwr_oem *oem)
 {
     uint8_t suite = sessions->config.suite_sha256 ? FWR_RMCP_SUITE_SHA256 : FWR_RMCP_SUITE_SHA1;
+    const size_t over = interfaces != NULL ? interfaces->count : 0;
     int status = TOOL_OK;
 
     oem->size = sizeof(*oem);
@@ -248,10 +310,14 @@ int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list
     oem->window = FWR_RMCP_WINDOW_MAX;
     oem->max_request = (uint16_t)fwr_rmcp_max_request(suite, FWR_RMCP_DATAGRAM_IPV6);
     oem->max_reply = (uint16_t)fwr_rmcp_max_reply(suite, FWR_RMCP_DATAGRAM_IPV6);
-    if (list->count == 0)
-        return listen_on(listeners, "*", sessions, oem);
-    for (size_t i = 0; i < list->count && status == TOOL_OK; i++)
-        status = listen_on(listeners, list->items[i], sessions, oem);
+    for (size_t i = 0; (i < list->count || i == 0) && status == TOOL_OK; i++) {
+        const char *text = list->count > 0 ? list->items[i] : "*";
+
+        if (over == 0)
+            status = listen_on(listeners, text, NULL, sessions, oem);
+        for (size_t k = 0; k < over && status == TOOL_OK; k++)
+            status = listen_on(listeners, text, interfaces->items[k], sessions, oem);
+    }
     return status;
 }
 
@@ -279,9 +345,13 @@ void tool_listeners_close(struct tool_listeners *listeners)
 
 size_t tool_listeners_handles(const struct tool_listeners *listeners, struct pollfd *handles)
 {
-    for (uint16_t i = 0; i < listeners->count; i++)
-        handles[i] = (struct pollfd){.fd = listeners->items[i].fd, .events = POLLIN};
-    return listeners->count;
+    for (uint16_t i = 0; i < listeners->count; i++) {
+        const struct tool_listener *listener = &listeners->items[i];
+
+        handles[2 * i] = (struct pollfd){.fd = listener->fd, .events = POLLIN};
+        handles[2 * i + 1] = (struct pollfd){.fd = listener->broadcast_fd, .events = POLLIN};
+    }
+    return 2u * listeners->count;
 }
 
 uint64_t tool_listeners_next_timeout(const struct tool_listeners *listeners)
@@ -299,8 +369,12 @@ uint64_t tool_listeners_next_timeout(const struct tool_listeners *listeners)
 void tool_listeners_work(struct tool_listeners *listeners, const struct pollfd *handles)
 {
     for (uint16_t i = 0; i < listeners->count; i++) {
-        if (handles[i].revents != 0)
-            readable(&listeners->items[i]);
-        timeout(&listeners->items[i], tool_now());
+        struct tool_listener *listener = &listeners->items[i];
+
+        if (handles[2 * i].revents != 0)
+            readable(listener, listener->fd);
+        if (handles[2 * i + 1].revents != 0)
+            readable(listener, listener->broadcast_fd);
+        timeout(listener, tool_now());
     }
 }

@@ -31,7 +31,9 @@ void tool_sessions_wipe(struct tool_sessions *sessions);
 
 struct tool_listener {
     int fd;
-    uint16_t link; /* its number in struct fwr_caller */
+    int broadcast_fd; /* presence pings to everybody come here; -1: they come to `fd`, or not */
+    uint16_t link;    /* its number in struct fwr_caller */
+    uint8_t medium;   /* enum fwr_medium */
     char address[TOOL_ADDRESS_TEXT];
     struct fwr_rmcp_responder_config config;
     struct fwr_rmcp_responder *responder;
@@ -40,24 +42,27 @@ struct tool_listener {
     struct tool_outbox outbox;
 };
 
-#define TOOL_LISTENERS_MAX 8
+#define TOOL_LISTENERS_MAX     8
+#define TOOL_LISTENERS_HANDLES (2 * TOOL_LISTENERS_MAX)
 struct tool_listeners {
     struct tool_listener items[TOOL_LISTENERS_MAX];
     uint16_t count;
 };
 
-/* Binds the addresses (every one of this machine, if `list` is empty), and fills in what Get
- * Capabilities says of the road. `sessions` and `oem` must outlive the listeners. Reports its
- * failures. */
+/* Binds the addresses (every one of this machine, if `list` is empty), each on every interface of
+ * `interfaces` (NULL or empty: any, but for ADDRESS%INTERFACE), and fills in what Get Capabilities
+ * says of the road. Presence pings are answered also when they came by broadcast. `sessions` and
+ * `oem` must outlive the listeners. Reports its failures. */
 int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
-                        const struct tool_sessions *sessions, struct fwr_oem *oem);
+                        const struct tool_list *interfaces, const struct tool_sessions *sessions,
+                        struct fwr_oem *oem);
 void tool_listeners_close(struct tool_listeners *listeners);
 
 /* Says where, to a person (" ADDRESS ADDRESS") or as a JSON array for the caller to own. */
 void tool_listeners_print(const struct tool_listeners *listeners);
 struct json_object *tool_listeners_json(const struct tool_listeners *listeners);
 
-/* What to wait for: the handles (at most TOOL_LISTENERS_MAX; their number) and the time. */
+/* What to wait for: the handles (at most TOOL_LISTENERS_HANDLES; their number) and the time. */
 size_t tool_listeners_handles(const struct tool_listeners *listeners, struct pollfd *handles);
 uint64_t tool_listeners_next_timeout(const struct tool_listeners *listeners);
 

@@ -23,7 +23,8 @@ fwrecover_SOURCES += tools/progress.c tools/progress.h tools/road.c tools/road.h
 	tools/road-icmb.c tools/road-rmcp.c tools/road-serial.c tools/line.c tools/line.h \
 	tools/outbox.c tools/outbox.h
 if RECIPIENT
-fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors.h
+fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors.h \
+	tools/found.c tools/found.h
 endif
 if DONOR
 fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c \

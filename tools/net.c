@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clock, log, signals, addresses and sockets for the commands that talk. The one static
+ * Clock, log, signals and addresses for the commands that talk. The one static
  * variable is the wish to stop, because a signal handler has nowhere else to put it.
  */
 // NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc reads it
@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
-#include <unistd.h>
-#include <netinet/in.h>
 
 #include <fwrecover/error.h>
 #include <fwrecover/rmcp.h>
@@ -22,8 +21,7 @@
 #include "tools/number.h"
 #include "tools/say.h"
 
-#define HOST_MAX       256
-#define SOCKET_BUFFERS (1 << 20) /* a window of replies to each of many peers */
+#define HOST_MAX 256
 
 static volatile sig_atomic_t stop_wanted;
 static sigset_t waiting_mask;
@@ -127,7 +125,25 @@ static bool split(const char *text, char host[HOST_MAX], char port[8])
     return true;
 }
 
-int tool_resolve(const char *text, bool passive, struct addrinfo **addresses)
+/* Takes %INTERFACE off a host, unless it is a link-local IPv6 address: there it is a part of it,
+ * and the address knows its interface already. */
+static bool take_interface(char *host, char interface[FWR_LAN_NAME_MAX])
+{
+    char *percent = strchr(host, '%');
+
+    interface[0] = '\0';
+    if (percent == NULL)
+        return true;
+    if (percent[1] == '\0' || strlen(percent + 1) >= FWR_LAN_NAME_MAX)
+        return false;
+    memcpy(interface, percent + 1, strlen(percent + 1) + 1);
+    if (strncasecmp(host, "fe80:", 5) != 0)
+        *percent = '\0';
+    return true;
+}
+
+int tool_resolve(const char *text, bool passive, struct addrinfo **addresses,
+                 char interface[FWR_LAN_NAME_MAX])
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM,
                                    .ai_flags = passive ? AI_PASSIVE : AI_ADDRCONFIG};
@@ -135,7 +151,7 @@ int tool_resolve(const char *text, bool passive, struct addrinfo **addresses)
     bool any;
     int failure;
 
-    if (!split(text, host, port))
+    if (!split(text, host, port) || !take_interface(host, interface))
         return tool_usage("%s: not HOST, HOST:PORT or [ADDRESS]:PORT", text);
     any = host[0] == '\0' || strcmp(host, "*") == 0;
     if (any && !passive)
@@ -159,53 +175,4 @@ void tool_address_text(const struct sockaddr *address, socklen_t length,
     else
         snprintf(text, TOOL_ADDRESS_TEXT, address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
                  host, port);
-}
-
-static int udp_socket(const struct addrinfo *address)
-{
-    int fd = socket(address->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int size = SOCKET_BUFFERS;
-    int one = 1;
-
-    if (fd < 0)
-        return -1;
-    /* Smaller buffers than asked for only lose a little speed. */
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    if (address->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-    return fd;
-}
-
-int tool_udp_bind(const struct addrinfo *address)
-{
-    int fd = udp_socket(address);
-
-    if (fd >= 0 && bind(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        int number = errno;
-
-        close(fd);
-        errno = number;
-        return -1;
-    }
-    return fd;
-}
-
-int tool_udp_connect(const struct addrinfo *address)
-{
-    int fd = udp_socket(address);
-
-    if (fd >= 0 && connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
-        int number = errno;
-
-        close(fd);
-        errno = number;
-        return -1;
-    }
-    return fd;
-}
-
-uint16_t tool_datagram_size(int family)
-{
-    return family == AF_INET6 ? FWR_RMCP_DATAGRAM_IPV6 : FWR_RMCP_DATAGRAM_IPV4;
 }

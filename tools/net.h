@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the commands that talk share: the clock, the platform with its log on standard error,
- * being asked to stop, addresses and UDP sockets.
+ * being asked to stop, and addresses.
  */
 #ifndef FWR_TOOLS_NET_H
 #define FWR_TOOLS_NET_H
@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <fwrecover/lan.h>
 #include <fwrecover/platform.h>
 
 /* Milliseconds of a monotonic clock. */
@@ -27,21 +28,15 @@ bool tool_stopped(void);
 /* Waits for the handles until `deadline` (FWR_NEVER: for ever), not at all when it has passed. */
 void tool_poll(struct pollfd *handles, size_t count, uint64_t deadline);
 
-/* HOST, HOST:PORT, [V6]:PORT or a bare IPv6 address; the port is 623 by default. The result is
- * getaddrinfo's, to be freed by freeaddrinfo. With `passive`, an empty host or "*" is every
- * address of this machine. Reports its failures. */
-int tool_resolve(const char *text, bool passive, struct addrinfo **addresses);
+/* HOST, HOST:PORT, [V6]:PORT or a bare IPv6 address, the host followed by %INTERFACE where it
+ * matters; the port is 623 by default. The result is getaddrinfo's, to be freed by freeaddrinfo.
+ * With `passive`, an empty host or "*" is every address of this machine. Reports its failures. */
+int tool_resolve(const char *text, bool passive, struct addrinfo **addresses,
+                 char interface[FWR_LAN_NAME_MAX]);
 
 /* HOST:PORT in numbers. */
 #define TOOL_ADDRESS_TEXT 80
 void tool_address_text(const struct sockaddr *address, socklen_t length,
                        char text[TOOL_ADDRESS_TEXT]);
-
-/* A non-blocking UDP socket, bound or connected to one address; -1 and errno. */
-int tool_udp_bind(const struct addrinfo *address);
-int tool_udp_connect(const struct addrinfo *address);
-
-/* The largest datagram that travels whole to or from an address of this family. */
-uint16_t tool_datagram_size(int family);
 
 #endif

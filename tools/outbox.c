@@ -35,7 +35,11 @@ static ssize_t send_bytes(struct tool_outbox *outbox, const uint8_t *bytes, size
 #else
     (void)each;
 #endif
-    return sendmsg(outbox->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = sendmsg(outbox->fd, &message, MSG_NOSIGNAL);
+
+    if (sent < 0)
+        outbox->error = errno;
+    return sent;
 }
 
 static void send_one_by_one(struct tool_outbox *outbox)

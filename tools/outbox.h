@@ -2,8 +2,8 @@
 /*
  * Datagrams that leave together: a run of equal length to one address, of which the last may be
  * shorter, is one call where the kernel cuts it up itself (UDP_SEGMENT), and a call each where
- * it does not. What the kernel refuses is lost, like any datagram. Nothing waits here by itself:
- * who puts something in sends it off in the same turn of the loop.
+ * it does not. What the kernel refuses is lost, like any datagram, and `error` says why. Nothing
+ * waits here by itself: who puts something in sends it off in the same turn of the loop.
  */
 #ifndef FWR_TOOLS_OUTBOX_H
 #define FWR_TOOLS_OUTBOX_H
@@ -20,6 +20,7 @@
 /* The caller's, zeroed. */
 struct tool_outbox {
     bool one_by_one; /* this kernel, or this road, does not cut runs up */
+    int error;       /* errno of what the kernel refused last; the caller may clear it */
     int fd;
     struct sockaddr_storage to;
     socklen_t to_length; /* 0: a connected socket */

@@ -19,6 +19,7 @@
 #include <fwrecover/version.h>
 
 #include "tools/donors.h"
+#include "tools/found.h"
 #include "tools/json.h"
 #include "tools/layout.h"
 #include "tools/listener.h"
@@ -30,25 +31,29 @@
 
 #define STORE_ADVICE "make it once with 'mkdir -m 700 DIR': it keeps the journal and the floors"
 #define STEPS_A_TURN 32
+#define ROADS_MAX    (TOOL_DONORS_MAX + TOOL_FOUND_MAX) /* the last ones are for who is found */
 
 struct recovery {
     /* the command line */
     const char *component, *trust_path, *store_path, *config_path, *guard;
     const char *password_file, *password_argument, *kg_file;
-    struct tool_list targets, listen;
+    struct tool_list targets, listen, interfaces;
     struct tool_u32 manufacturer, product, revision, erase_size, program_size, suite, lanes, rounds;
-    struct tool_u32 min_sequence, pinned_sequence, block_size, iana;
+    struct tool_u32 min_sequence, pinned_sequence, block_size, iana, mtu;
+    struct tool_u32 discover_port, discover_max;
+    bool discover;
     struct tool_layout local;
     bool dry_run, json, quiet, verbose;
 
     struct tool_login login; /* what the donors have in common */
     struct tool_donors donors;
-    struct tool_road roads[TOOL_DONORS_MAX];
-    unsigned road_count;
+    struct tool_found found;
+    struct tool_road roads[ROADS_MAX];
+    unsigned road_count; /* open or not */
     struct tool_sessions sessions;
     struct tool_listeners listeners;
-    const struct fwr_link *links[TOOL_DONORS_MAX];
-    struct fwr_peer peers[TOOL_DONORS_MAX];
+    const struct fwr_link *links[ROADS_MAX];
+    struct fwr_peer peers[ROADS_MAX];
 
     struct fwr_platform platform;
     struct fwr_trust trust;
@@ -135,6 +140,20 @@ static int read_board(struct recovery *recovery)
     return tool_trust_read(recovery->trust_path, &recovery->trust);
 }
 
+/* What the command line says of discovery counts more than the file. */
+static void set_discover(struct recovery *recovery)
+{
+    struct tool_discover *discover = &recovery->donors.discover;
+
+    if (recovery->discover && !discover->on)
+        discover->login = recovery->login;
+    discover->on |= recovery->discover;
+    if (recovery->discover_port.given)
+        discover->port = (uint16_t)recovery->discover_port.value;
+    if (recovery->discover_max.given)
+        discover->max = (uint8_t)recovery->discover_max.value;
+}
+
 static int read_donors(struct recovery *recovery)
 {
     struct tool_login *login = &recovery->login;
@@ -145,16 +164,21 @@ static int read_donors(struct recovery *recovery)
 
     for (size_t i = 0; i < recovery->targets.count; i++)
         need_password |= tool_road_has_sessions(recovery->targets.items[i]);
+    need_password |= recovery->discover;
     if (recovery->targets.count == 0 && recovery->config_path == NULL &&
-        recovery->listen.count == 0)
-        return tool_usage("recover: name a donor with --donor ADDRESS or --config FILE");
+        recovery->listen.count == 0 && !recovery->discover)
+        return tool_usage("recover: name a donor with --donor ADDRESS or --config FILE, or let "
+                          "some be found with --discover");
     if (recovery->suite.value != FWR_RMCP_SUITE_SHA1 &&
         recovery->suite.value != FWR_RMCP_SUITE_SHA256)
         return tool_usage("--suite: not 3 or 17");
     login->suite = (uint8_t)recovery->suite.value;
     login->iana = recovery->iana.value;
     login->privilege = FWR_PRIVILEGE_USER;
-    if (have_password || need_password)
+    login->mtu = (uint16_t)recovery->mtu.value;
+    for (size_t i = 0; i < recovery->interfaces.count && status == TOOL_OK; i++)
+        status = tool_donors_interface(&recovery->donors, recovery->interfaces.items[i]);
+    if (status == TOOL_OK && (have_password || need_password))
         status = tool_secret_password(recovery->password_file, recovery->password_argument,
                                       &login->password);
     if (status == TOOL_OK && recovery->kg_file != NULL)
@@ -165,7 +189,10 @@ static int read_donors(struct recovery *recovery)
     }
     if (status == TOOL_OK && recovery->config_path != NULL)
         status = tool_donors_read(&recovery->donors, recovery->config_path, login);
-    if (status == TOOL_OK && recovery->donors.count == 0 && recovery->listen.count == 0)
+    if (status == TOOL_OK)
+        set_discover(recovery);
+    if (status == TOOL_OK && recovery->donors.count == 0 && recovery->listen.count == 0 &&
+        !recovery->donors.discover.on)
         status = tool_usage("%s: names no donor", recovery->config_path);
     return status;
 }
@@ -177,11 +204,23 @@ static uint8_t peer_of(const struct recovery *recovery, const struct tool_road *
     return (uint8_t)(road - recovery->roads);
 }
 
+static bool is_found(const struct recovery *recovery, const struct tool_road *road)
+{
+    return peer_of(recovery, road) >= recovery->donors.count;
+}
+
+static uint8_t slot_of(const struct recovery *recovery, const struct tool_road *road)
+{
+    return (uint8_t)(peer_of(recovery, road) - recovery->donors.count);
+}
+
 static void on_reply(void *ctx, struct tool_road *road, uint8_t command, const uint8_t *reply,
                      size_t length)
 {
     struct recovery *recovery = ctx;
 
+    if (is_found(recovery, road))
+        tool_found_result(&recovery->found, slot_of(recovery, road), FWR_OK);
     fwr_oem_response(&recovery->oem, recovery->recipient, tool_now(), peer_of(recovery, road),
                      command, reply, length);
 }
@@ -190,18 +229,82 @@ static void on_state(void *ctx, struct tool_road *road, int error)
 {
     struct recovery *recovery = ctx;
 
+    if (is_found(recovery, road) && error != FWR_OK)
+        tool_found_result(&recovery->found, slot_of(recovery, road), error);
     fwr_recipient_peer(recovery->recipient, tool_now(), peer_of(recovery, road), error,
                        &road->limits);
 }
 
+static const struct tool_road_events road_events = {on_reply, on_state};
+
+/* ---- who is found ---- */
+
+static void on_found(void *ctx, uint8_t slot, const struct tool_login *login, const char *name,
+                     uint32_t round_trip_ms)
+{
+    struct recovery *recovery = ctx;
+    unsigned peer = recovery->donors.count + slot;
+    struct tool_road *road = &recovery->roads[peer];
+
+    if (tool_road_open(road, login, &recovery->platform, &road_events, recovery) != TOOL_OK) {
+        tool_found_result(&recovery->found, slot, FWR_E_NO_DONOR);
+        return;
+    }
+    road->limits.round_trip_ms = round_trip_ms;
+    recovery->links[peer] = road->link;
+    recovery->peers[peer].name = name;
+    fwr_recipient_peer(recovery->recipient, tool_now(), (uint8_t)peer, FWR_OK, &road->limits);
+}
+
+static void on_gone(void *ctx, uint8_t slot)
+{
+    struct recovery *recovery = ctx;
+    unsigned peer = recovery->donors.count + slot;
+
+    fwr_recipient_peer(recovery->recipient, tool_now(), (uint8_t)peer, FWR_E_NOT_FOUND, NULL);
+    tool_road_close(&recovery->roads[peer]);
+    recovery->links[peer] = NULL;
+}
+
+/* Prepares the search, and places for who is found. */
+static int init_found(struct recovery *recovery)
+{
+    static const struct tool_found_events events = {on_found, on_gone};
+    int status = tool_found_init(&recovery->found, &recovery->donors, &recovery->store.store,
+                                 &recovery->platform, &events, recovery);
+
+    if (status != TOOL_OK || recovery->found.discover == NULL)
+        return status;
+    for (unsigned slot = 0; slot < TOOL_FOUND_MAX; slot++) {
+        struct fwr_peer *peer = &recovery->peers[recovery->road_count++];
+
+        peer->name = "";
+        peer->limits = (struct fwr_link_limits){.max_request = FWR_LINK_MIN_REQUEST,
+                                                .max_reply = FWR_LINK_MIN_REPLY,
+                                                .window = 1,
+                                                .medium = FWR_MEDIUM_LAN};
+    }
+    return TOOL_OK;
+}
+
+/* Whether donors are being looked for. */
+static bool is_looking(const struct recovery *recovery)
+{
+    struct fwr_status_page page;
+
+    fwr_recipient_status(recovery->recipient, &page);
+    return page.state == FWR_STATE_NEGOTIATING || page.state == FWR_STATE_BACKOFF;
+}
+
+/* ---- setting up the roads ---- */
+
 static int open_roads(struct recovery *recovery)
 {
-    static const struct tool_road_events events = {on_reply, on_state};
 
     for (unsigned i = 0; i < recovery->donors.count; i++) {
         struct tool_donor *donor = &recovery->donors.items[i];
         int status = tool_road_open(&recovery->roads[i], &donor->login, &recovery->platform,
-                                    &events, recovery);
+                                    &road_events, recovery);
 
         if (status != TOOL_OK)
             return status;
@@ -232,8 +335,8 @@ static int open_listeners(struct recovery *recovery)
     status = tool_sessions_init(&recovery->sessions, recovery->login.user, &suites,
                                 recovery->iana.value, &recovery->platform);
     if (status == TOOL_OK)
-        status = tool_listeners_open(&recovery->listeners, &recovery->listen, &recovery->sessions,
-                                     &recovery->oem);
+        status = tool_listeners_open(&recovery->listeners, &recovery->listen, NULL,
+                                     &recovery->sessions, &recovery->oem);
     if (status != TOOL_OK)
         return status;
     if (recovery->json) {
@@ -278,7 +381,7 @@ static int init_recipient(struct recovery *recovery)
     config->rules = &recovery->rules;
     config->board = &recovery->board;
     config->trust = &recovery->trust;
-    config->peer_count = (uint8_t)recovery->donors.count;
+    config->peer_count = (uint8_t)recovery->road_count;
     config->peers = recovery->peers;
     config->lanes = (uint8_t)recovery->lanes.value;
     config->rounds = (uint8_t)recovery->rounds.value;
@@ -297,7 +400,11 @@ static int init_recipient(struct recovery *recovery)
     error = recovery->storage == NULL ? FWR_E_MEMORY
                                       : fwr_recipient_init(&recovery->recipient, recovery->storage,
                                                            size, config, tool_now());
-    return error == FWR_OK ? TOOL_OK : tool_error(error, recovery->store_path, NULL);
+    if (error != FWR_OK)
+        return tool_error(error, recovery->store_path, NULL);
+    for (unsigned i = recovery->donors.count; i < recovery->road_count; i++)
+        fwr_recipient_peer(recovery->recipient, tool_now(), (uint8_t)i, FWR_E_NOT_FOUND, NULL);
+    return TOOL_OK;
 }
 
 /* ---- running ---- */
@@ -330,25 +437,36 @@ static void stop(struct recovery *recovery, bool *asked)
     *asked = true;
 }
 
-static void wait_and_receive(struct recovery *recovery, bool busy)
+/* What to wait for, in the order listeners, searches, roads: the handles and the time. */
+static uint64_t waiting_for(const struct recovery *recovery, struct pollfd *handles, size_t *count)
 {
-    struct pollfd handles[TOOL_LISTENERS_MAX + TOOL_DONORS_MAX];
-    struct pollfd *roads = handles + recovery->listeners.count;
-    uint64_t next = busy ? 0 : fwr_recipient_next_timeout(recovery->recipient);
+    uint64_t next = fwr_recipient_next_timeout(recovery->recipient);
     uint64_t due = tool_listeners_next_timeout(&recovery->listeners);
-    uint64_t now;
 
     next = due < next ? due : next;
-    tool_listeners_handles(&recovery->listeners, handles);
+    due = tool_found_next_timeout(&recovery->found);
+    next = due < next ? due : next;
     for (unsigned i = 0; i < recovery->road_count; i++) {
         due = tool_road_next_timeout(&recovery->roads[i]);
-        roads[i] = tool_road_handle(&recovery->roads[i]);
+        handles[(*count)++] = tool_road_handle(&recovery->roads[i]);
         next = due < next ? due : next;
     }
-    tool_poll(handles, recovery->listeners.count + recovery->road_count, next);
+    return next;
+}
+
+static void wait_and_receive(struct recovery *recovery, bool busy)
+{
+    struct pollfd handles[TOOL_LISTENERS_HANDLES + FWR_DISCOVER_INTERFACES_MAX + ROADS_MAX];
+    size_t listening = tool_listeners_handles(&recovery->listeners, handles);
+    size_t first = listening + tool_found_handles(&recovery->found, handles + listening);
+    size_t count = first;
+    uint64_t next = waiting_for(recovery, handles, &count);
+    uint64_t now;
+
+    tool_poll(handles, count, busy ? 0 : next);
     tool_listeners_work(&recovery->listeners, handles);
     for (unsigned i = 0; i < recovery->road_count; i++) {
-        if (roads[i].revents != 0)
+        if (handles[first + i].revents != 0)
             tool_road_ready(&recovery->roads[i]);
         now = tool_now();
         if (tool_road_next_timeout(&recovery->roads[i]) <= now)
@@ -394,6 +512,7 @@ static void loop(struct recovery *recovery, struct fwr_status_page *page)
     for (;;) {
         bool busy = work(recovery);
 
+        tool_found_work(&recovery->found, is_looking(recovery));
         show_progress(recovery);
         fwr_recipient_status(recovery->recipient, page);
         if (ended(recovery, page))
@@ -436,6 +555,8 @@ static int run(struct recovery *recovery, const char *path)
         status = open_store(recovery);
     if (status == TOOL_OK)
         status = open_roads(recovery);
+    if (status == TOOL_OK)
+        status = init_found(recovery);
     tool_stop_init();
     if (status == TOOL_OK)
         status = init_recipient(recovery);
@@ -462,6 +583,7 @@ static void end(struct recovery *recovery)
     if (recovery->recipient != NULL)
         fwr_recipient_end(recovery->recipient);
     free(recovery->storage);
+    tool_found_end(&recovery->found);
     for (unsigned i = 0; i < recovery->road_count; i++)
         tool_road_close(&recovery->roads[i]);
     tool_listeners_close(&recovery->listeners);
@@ -489,6 +611,15 @@ int tool_recover(int argc, char **argv)
          "icmb:DEVICE[:BAUD]/ADDRESS",
          0, 0},
         {"config", 'c', TOOL_TEXT, &r.config_path, "FILE", "a file that names donors", 0, 0},
+        {"interface", 'i', TOOL_LIST, &r.interfaces, "NAME[=MEDIUM]",
+         "go over this network interface only; may be repeated", 0, 0},
+        {"mtu", 0, TOOL_U32, &r.mtu, "N", "of the way to the donors [the interface's]",
+         TOOL_MTU_MIN, UINT16_MAX},
+        {"discover", 'D', TOOL_FLAG, &r.discover, NULL, "find donors by broadcast", 0, 0},
+        {"discover-port", 0, TOOL_U32, &r.discover_port, "N", "where they listen [623]", 1,
+         UINT16_MAX},
+        {"discover-max", 0, TOOL_U32, &r.discover_max, "N", "found donors at once [4]", 1,
+         TOOL_FOUND_MAX},
         {"trust", 't', TOOL_TEXT, &r.trust_path, "FILE", "the trust set (required)", 0, 0},
         {"store", 's', TOOL_TEXT, &r.store_path, "DIR", "journal and floors (required)", 0, 0},
         {"component", 0, TOOL_TEXT, &r.component, "UUID", "what the flash holds (required)", 0, 0},

@@ -78,8 +78,12 @@ static void on_closed(void *ctx, uint64_t now, int error)
 
 static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t length)
 {
+    struct bus *bus = ctx;
+
     (void)now;
-    fwr_icmb_bridge_receive(((struct bus *)ctx)->bridge, now_us(), bytes, length);
+    fwr_icmb_bridge_receive(bus->bridge, now_us(), bytes, length);
+    if (fwr_icmb_bridge_take_back(bus->bridge))
+        fwr_tty_port_flush(&bus->port);
 }
 
 /* The bridge's list has it from here on, also when this fails. */

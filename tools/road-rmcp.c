@@ -6,11 +6,13 @@
 #include "tools/road.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <fwrecover/error.h>
+#include <fwrecover/lan.h>
 #include <fwrecover/rmcp-road.h>
 
 #include "tools/outbox.h"
@@ -23,6 +25,7 @@
 struct rmcp {
     struct tool_road *road;
     int fd;
+    char interface[FWR_LAN_NAME_MAX]; /* "": any */
     struct addrinfo *addresses;
     const struct addrinfo *address; /* the one in use */
     bool opened;                    /* a session was opened at this address */
@@ -47,11 +50,18 @@ static void drop_socket(struct rmcp *own)
 static int transmit(void *ctx, const uint8_t *datagram, size_t length)
 {
     struct rmcp *own = ctx;
+    int error = FWR_OK;
 
+    if (fwr_lan_error(own->outbox.error) == FWR_E_INTERFACE) {
+        own->outbox.error = 0;
+        drop_socket(own);
+        return FWR_E_INTERFACE; /* of what was sent before: nothing goes out there any more */
+    }
     if (own->fd < 0)
-        own->fd = tool_udp_connect(own->address);
-    if (own->fd < 0)
-        return FWR_E_NO_DONOR;
+        error = fwr_lan_connect(&own->fd, own->address->ai_addr, own->address->ai_addrlen,
+                                own->interface);
+    if (error != FWR_OK)
+        return error;
     tool_outbox_put(&own->outbox, own->fd, NULL, 0, datagram, length);
     if (!own->gathering)
         tool_outbox_send(&own->outbox);
@@ -139,16 +149,22 @@ static void rmcp_timeout(struct tool_road *road, uint64_t now)
     fwr_rmcp_road_timeout(((struct rmcp *)road->own)->rmcp, now);
 }
 
-/* The road's limits before anybody has said more: what one datagram carries. */
+/* The road's limits before anybody has said more: what one datagram carries, over what. */
 static void set_limits(struct tool_road *road)
 {
-    const struct rmcp *own = road->own;
-    uint8_t suite = road->login->suite;
+    struct rmcp *own = road->own;
+    const struct tool_login *login = road->login;
+    struct fwr_lan_interface interface = {.medium = FWR_MEDIUM_LAN};
+    uint8_t suite = login->suite;
 
+    if (own->interface[0] != '\0')
+        fwr_lan_interface_get(own->interface, &interface); /* what is wrong shows in use */
+    own->session.datagram =
+        fwr_lan_datagram(own->address->ai_family, login->mtu > 0 ? login->mtu : interface.mtu);
     road->limits.max_request = (uint16_t)fwr_rmcp_max_request(suite, own->session.datagram);
     road->limits.max_reply = (uint16_t)fwr_rmcp_max_reply(suite, own->session.datagram);
     road->limits.window = FWR_RMCP_WINDOW_MAX;
-    road->limits.medium = FWR_MEDIUM_LAN;
+    road->limits.medium = login->medium != FWR_MEDIUM_LOCAL ? login->medium : interface.medium;
 }
 
 static void configure(struct tool_road *road, const struct fwr_platform *platform)
@@ -169,7 +185,6 @@ static void configure(struct tool_road *road, const struct fwr_platform *platfor
         .privilege = login->privilege,
         .attempts = HANDSHAKE_TRIES,
         .first_timeout = HANDSHAKE_WAIT_MS,
-        .datagram = tool_datagram_size(own->address->ai_family),
     };
     set_limits(road);
     own->config = (struct fwr_rmcp_road_config){
@@ -196,9 +211,11 @@ static int rmcp_open(struct tool_road *road, const char *address,
         return tool_error(FWR_E_MEMORY, address, NULL);
     own->road = road;
     own->fd = -1;
-    status = tool_resolve(address, false, &own->addresses);
+    status = tool_resolve(address, false, &own->addresses, own->interface);
     if (status != TOOL_OK)
         return status;
+    if (road->login->interface != NULL)
+        snprintf(own->interface, sizeof(own->interface), "%s", road->login->interface);
     own->address = own->addresses;
     configure(road, platform);
     own->storage = calloc(1, fwr_rmcp_road_storage());

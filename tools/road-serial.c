@@ -84,6 +84,12 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
         road->events->state(road->ctx, road, error);
 }
 
+/* A call takes a moment: nobody should give the peer up meanwhile. */
+static bool on_opening(void *ctx)
+{
+    return fwr_tty_port_opening(&((struct serial *)ctx)->port);
+}
+
 /* ---- what road.c calls ---- */
 
 static struct pollfd serial_handle(const struct tool_road *road)
@@ -150,6 +156,7 @@ static int line_open(struct tool_road *road, enum fwr_serial_mode mode)
         .transmit = transmit,
         .reply = on_reply,
         .state = on_state,
+        .opening = bluetooth ? on_opening : NULL,
     };
     own->storage = calloc(1, fwr_serial_road_storage());
     error = own->storage == NULL ? FWR_E_MEMORY

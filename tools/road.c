@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct tool_road_kind *const kinds[] = {
-    &tool_road_serial, &tool_road_terminal, &tool_road_bluetooth, &tool_road_icmb,
-    &tool_road_rmcp, /* last: it takes what nobody else has taken */
+    &tool_road_serial, &tool_road_terminal, &tool_road_bluetooth,
+    &tool_road_icmb,   &tool_road_rmcp, /* last: it takes what nobody else has taken */
 };
 
 /* Gives what follows the prefix, too. */
@@ -59,6 +59,7 @@ void tool_road_close(struct tool_road *road)
         road->kind->close(road);
     free(road->own);
     road->own = NULL;
+    road->link = NULL;
 }
 
 int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data, size_t length)
@@ -68,32 +69,34 @@ int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data,
 
 void tool_road_gather(struct tool_road *road)
 {
-    if (road->kind->gather != NULL)
+    if (road->own != NULL && road->kind->gather != NULL)
         road->kind->gather(road, true);
 }
 
 void tool_road_flush(struct tool_road *road)
 {
-    if (road->kind->gather != NULL)
+    if (road->own != NULL && road->kind->gather != NULL)
         road->kind->gather(road, false);
 }
 
 struct pollfd tool_road_handle(const struct tool_road *road)
 {
-    return road->kind->handle(road);
+    return road->own != NULL ? road->kind->handle(road) : (struct pollfd){.fd = -1};
 }
 
 void tool_road_ready(struct tool_road *road)
 {
-    road->kind->ready(road);
+    if (road->own != NULL)
+        road->kind->ready(road);
 }
 
 uint64_t tool_road_next_timeout(const struct tool_road *road)
 {
-    return road->kind->next_timeout(road);
+    return road->own != NULL ? road->kind->next_timeout(road) : FWR_NEVER;
 }
 
 void tool_road_timeout(struct tool_road *road, uint64_t now)
 {
-    road->kind->timeout(road, now);
+    if (road->own != NULL)
+        road->kind->timeout(road, now);
 }

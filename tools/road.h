@@ -18,7 +18,10 @@
 
 /* Where the peer is and who we are there. */
 struct tool_login {
-    const char *target; /* HOST[:PORT], or the prefix of a kind and what it wants behind that */
+    const char *target;    /* HOST[:PORT], or the prefix of a kind and what it wants behind that */
+    const char *interface; /* over this one only; NULL: whichever leads there */
+    uint8_t medium; /* enum fwr_medium; FWR_MEDIUM_LOCAL: as the interface or the kind says */
+    uint16_t mtu;   /* of the way there; 0: the interface's */
     const char *user;
     struct tool_secret password;
     struct tool_secret kg;
@@ -93,7 +96,7 @@ int tool_road_send(struct tool_road *road, uint8_t command, const uint8_t *data,
 void tool_road_gather(struct tool_road *road);
 void tool_road_flush(struct tool_road *road);
 
-/* What to poll for, and what to do when poll says so. */
+/* What to poll for, and what to do when poll says so. A road that is closed has nothing to do. */
 struct pollfd tool_road_handle(const struct tool_road *road);
 void tool_road_ready(struct tool_road *road);
 

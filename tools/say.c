@@ -50,7 +50,7 @@ int tool_exit_of(int error)
         return TOOL_IO;
     if (error == FWR_E_NO_ML_DSA)
         return TOOL_USAGE;
-    if (error <= FWR_E_NO_BLUETOOTH && error >= FWR_E_REFUSED)
+    if (error == FWR_E_INTERFACE || (error <= FWR_E_NO_BLUETOOTH && error >= FWR_E_REFUSED))
         return TOOL_NETWORK;
     if (error <= FWR_E_NO_DONOR && error >= FWR_E_SESSION_FULL)
         return error == FWR_E_NO_COMPATIBLE ? TOOL_UNTRUSTED : TOOL_NETWORK;

@@ -27,7 +27,7 @@
 
 struct server {
     /* the command line */
-    struct tool_list listen, serial, bluetooth, suites;
+    struct tool_list listen, interfaces, serial, bluetooth, suites;
     const char *user, *password_file, *kg_file, *trust_path;
     const char *password_argument, *serial_mode;
     struct tool_u32 serial_message, transfers, rate, session_limit, idle, iana;
@@ -140,14 +140,16 @@ static int open_sockets(struct server *server)
     sessions->config.sessions = (uint8_t)server->session_limit.value;
     sessions->config.idle_ms = server->idle.value * 1000;
     if (status == TOOL_OK)
-        status = tool_listeners_open(&server->listeners, &server->listen, sessions, &server->oem);
+        status = tool_listeners_open(&server->listeners, &server->listen, &server->interfaces,
+                                     sessions, &server->oem);
     return status;
 }
 
 /* Where lines or channels are named, sockets are opened only if they are, too. */
 static int open_listeners(struct server *server)
 {
-    bool lines = server->serial.count > 0, sockets = server->listen.count > 0;
+    bool lines = server->serial.count > 0;
+    bool sockets = server->listen.count > 0 || server->interfaces.count > 0;
     int status = TOOL_OK;
 
     if (sockets || (!lines && server->bluetooth.count == 0))
@@ -189,7 +191,7 @@ static void print_ready(const struct server *server)
 static void loop(struct server *server)
 {
     struct pollfd
-        handles[TOOL_LISTENERS_MAX + TOOL_SERIAL_LISTENERS_MAX + TOOL_BLUETOOTH_HANDLES_MAX];
+        handles[TOOL_LISTENERS_HANDLES + TOOL_SERIAL_LISTENERS_MAX + TOOL_BLUETOOTH_HANDLES_MAX];
     struct fwr_donor *donor = server->oem.donor;
 
     while (!tool_stopped()) {
@@ -288,6 +290,8 @@ int tool_serve(int argc, char **argv)
         {"serial-message", 0, TOOL_U32, &server.serial_message, "BYTES",
          "longest message on the lines [40, as ipmitool takes]", FWR_SERIAL_MESSAGE_DEFAULT,
          FWR_SERIAL_MESSAGE_MAX},
+        {"interface", 'i', TOOL_LIST, &server.interfaces, "NAME",
+         "listen on this network interface only; may be repeated", 0, 0},
         {"trust", 't', TOOL_TEXT, &server.trust_path, "FILE", "the trust set (required)", 0, 0},
         {"user", 'U', TOOL_TEXT, &server.user, "NAME", "the user recipients log in as [fwrecover]",
          0, 0},

@@ -124,8 +124,9 @@ enum fwr_error {
     FWR_E_PERMISSIONS = -112, /* others may read a secret, or change what we trust */
     FWR_E_CRYPTO = -113,      /* libcrypto failed */
     FWR_E_MEMORY = -114,
-    FWR_E_RANDOM = -115, /* the caller's random source failed */
-    FWR_E_ACCESS = -116, /* the operating system forbids it */
+    FWR_E_RANDOM = -115,    /* the caller's random source failed */
+    FWR_E_ACCESS = -116,    /* the operating system forbids it */
+    FWR_E_INTERFACE = -117, /* no such network interface, it is down, or nothing leads there */
 
     /* Bluetooth */
     FWR_E_NO_BLUETOOTH = -120, /* this kernel, or this container, has none */

@@ -171,6 +171,10 @@ void fwr_icmb_bridge_receive(struct fwr_icmb_bridge *bridge, uint64_t now_us, co
 size_t fwr_icmb_bridge_next_send(struct fwr_icmb_bridge *bridge, uint64_t now_us, uint8_t *bytes,
                                  size_t capacity);
 
+/* Whether what was given away and is not on the wire yet is not wanted any more, because others
+ * send too: then throw it away (tcflush), if the device can. True once. Ask after _receive. */
+int fwr_icmb_bridge_take_back(struct fwr_icmb_bridge *bridge);
+
 /* When _timeout and then _next_send have to be called (us); FWR_NEVER. */
 uint64_t fwr_icmb_bridge_next_timeout(const struct fwr_icmb_bridge *bridge);
 void fwr_icmb_bridge_timeout(struct fwr_icmb_bridge *bridge, uint64_t now_us);

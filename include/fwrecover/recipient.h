@@ -162,7 +162,12 @@ void fwr_recipient_heard(struct fwr_recipient *recipient, uint64_t now, uint8_t 
                          const uint8_t *data, size_t length);
 
 /* The road to a peer opened with these limits (error FWR_OK), or went down (FWR_E_…, limits
- * ignored). Peers count as reachable with their configured limits until told otherwise. */
+ * ignored). Peers count as reachable with their configured limits until told otherwise.
+ *
+ * A peer may also be a spare place for a donor that is not known yet. FWR_E_NOT_FOUND: nobody is
+ * there (say so right after init; or, when who was there has gone, later); it is neither asked nor
+ * counted. FWR_OK after that: somebody was found, of whom nothing is known but the limits, and who
+ * is asked in the round that goes on, or at once if nobody at all had been found. */
 void fwr_recipient_peer(struct fwr_recipient *recipient, uint64_t now, uint8_t peer, int error,
                         const struct fwr_link_limits *limits);
 

@@ -42,6 +42,9 @@ extern "C" {
 #define FWR_RMCP_DATAGRAM_IPV6 1452
 #define FWR_RMCP_DATAGRAM_MAX  FWR_RMCP_DATAGRAM_IPV4
 
+/* Presence pings a second that a responder answers, whoever sends them. */
+#define FWR_RMCP_PONGS_A_SECOND 50
+
 /* Requests outstanding at once: lanserv drops what is more than 15 ahead of its newest. */
 #define FWR_RMCP_WINDOW_MAX 15
 
@@ -300,7 +303,9 @@ void fwr_rmcp_responder_end(struct fwr_rmcp_responder *responder);
  * `reply` needs FWR_RMCP_DATAGRAM_MAX bytes (FWR_E_NO_SPACE) and must not overlap `datagram`.
  * Get Device ID, Get Channel Authentication Capabilities, Get Channel Cipher Suites, Set Session
  * Privilege Level and Close Session are answered here; any other command of an active session is
- * handed up. Any other error: dropped and counted, no answer. */
+ * handed up. So are presence pings, at most FWR_RMCP_PONGS_A_SECOND (FWR_E_BUSY for more), also
+ * when they came to a broadcast address: the answer must leave from a unicast one, of course. Any
+ * other error: dropped and counted, no answer. */
 int fwr_rmcp_responder_receive(struct fwr_rmcp_responder *responder, uint64_t now,
                                const struct fwr_rmcp_peer *from, uint8_t *datagram, size_t length,
                                struct fwr_rmcp_event *event, uint8_t *reply, size_t reply_size,

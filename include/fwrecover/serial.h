@@ -54,7 +54,8 @@ struct fwr_serial_counters {
     uint64_t overlong;  /* frames longer than FWR_SERIAL_MESSAGE_MAX */
     uint64_t restarted; /* a start in the middle of a frame */
     uint64_t foreign;   /* not for us: our own echo, another address, another's reply */
-    uint64_t late;      /* road: the answer to nothing that waits */
+    uint64_t late;      /* road: answers to requests that had been given up, handed on */
+    uint64_t stray;     /* road: answers to nothing, dropped */
     uint64_t noise;     /* bytes between frames */
 };
 
@@ -145,11 +146,15 @@ struct fwr_serial_road_config {
     /* Puts bytes on the stream, all or nothing, at most FWR_SERIAL_FRAME_MAX: FWR_OK, or
      * FWR_E_BUSY when it takes none now. */
     int (*transmit)(void *ctx, const uint8_t *bytes, size_t length);
-    /* An answer to `command` (enum fwr_command), from the completion code on. */
+    /* An answer to `command` (enum fwr_command), from the completion code on; also one that is
+     * late, which the engine knows by its cookie. */
     void (*reply)(void *ctx, uint8_t command, const uint8_t *reply, size_t length);
     /* The road opened (FWR_OK, with its limits), is worth another try (FWR_OK, NULL), or went
      * down: pass it on to fwr_recipient_peer. */
     void (*state)(void *ctx, int error, const struct fwr_link_limits *limits);
+    /* Whether the stream is being opened, so that it is worth waiting for (see
+     * fwr_tty_port_opening). NULL: never. */
+    bool (*opening)(void *ctx);
 };
 
 /* The limits of a road with messages of at most `message` bytes (0: as long as they can be; what
@@ -161,7 +166,7 @@ struct fwr_link_limits fwr_serial_road_limits(enum fwr_serial_mode mode, size_t 
 /* Bytes of storage for one road, aligned as max_align_t. */
 size_t fwr_serial_road_storage(void);
 
-/* Makes a road whose stream is closed. FWR_OK, FWR_E_ARGUMENT, FWR_E_NO_SPACE. */
+/* Makes a road whose stream is yet to be opened. FWR_OK, FWR_E_ARGUMENT, FWR_E_NO_SPACE. */
 int fwr_serial_road_init(struct fwr_serial_road **road, void *storage, size_t size,
                          const struct fwr_serial_road_config *config);
 
@@ -178,8 +183,9 @@ void fwr_serial_road_opened(struct fwr_serial_road *road, uint64_t now);
 void fwr_serial_road_closed(struct fwr_serial_road *road, uint64_t now, int error);
 
 /* As the link's send. FWR_E_SESSION_CLOSED: the stream is closed, or nobody answered lately.
- * FWR_E_BUSY: the window is full, the handshake of the last packet has not come, every sequence
- * number is in use or rests, or the stream takes nothing now. */
+ * FWR_E_BUSY: the handshake of the last packet has not come, the stream takes nothing now, is being
+ * opened, or nobody has said yet whether it is open. A request beyond the window gives up the
+ * oldest. */
 int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t command,
                          const uint8_t *data, size_t length);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store contract: small crash-safe records on the BMC, never in the host's flash. The
- * journal, the boot guard, the confirmed envelope, the trust set, the floors and the policy
- * live here.
+ * journal, the boot guard, the confirmed envelope, the trust set, the floors, the policy and the
+ * donors found before live here.
  */
 #ifndef FWRECOVER_STORE_H
 #define FWRECOVER_STORE_H
@@ -27,6 +27,7 @@ enum fwr_store_kind {
     FWR_STORE_GENERATION = 9, /* trust generation floor; slot 0 */
     FWR_STORE_REJECTED = 10,  /* with two banks: the image whose boot was not proven */
     FWR_STORE_ICMB = 11,      /* the BMC's address on an ICMB, u16; slot 0 */
+    FWR_STORE_DONORS = 12,    /* where donors were found before (discover.h); slot 0 */
 };
 
 /* Operations return FWR_OK, FWR_PENDING (repeat the same call) or FWR_E_STORE_….

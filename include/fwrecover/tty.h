@@ -107,8 +107,15 @@ void fwr_tty_port_end(struct fwr_tty_port *port);
  * FWR_E_SESSION_CLOSED: the device is not open. */
 int fwr_tty_port_send(struct fwr_tty_port *port, const uint8_t *bytes, size_t length);
 
+/* Throws away what is not on the wire yet, here and in the device, as far as it can. */
+void fwr_tty_port_flush(struct fwr_tty_port *port);
+
 /* Whether something, or a call that is under way, waits for POLLOUT. */
 bool fwr_tty_port_waits(const struct fwr_tty_port *port);
+
+/* Whether it has not been tried yet, or a call is under way: who wants to send may wait for that.
+ */
+bool fwr_tty_port_opening(const struct fwr_tty_port *port);
 
 /* The device is readable or writable, or poll says that it is gone. A bounded number of bytes is
  * handed over in one call. */

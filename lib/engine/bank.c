@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "device.h"
-#include "record.h"
+#include "wire/record.h"
 #include "wire/cursor.h"
 
 #define REJECTED_FORMAT 1

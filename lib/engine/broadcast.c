@@ -2,10 +2,13 @@
 /* Broadcasts: see broadcast.h. */
 #include "engine/broadcast.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include <fwrecover/error.h>
+#include <fwrecover/platform.h>
+
+#define JOIN_MS      700   /* without a step of theirs nobody is waited for … */
+#define JOIN_MOST_MS 15000 /* … nor longer than this */
 
 static bool same(const struct fwr_broadcast *a, const struct fwr_broadcast *b)
 {
@@ -39,9 +42,27 @@ static int add_from(struct fwr_broadcasts *b, const struct fwr_broadcast *range,
     return FWR_OK;
 }
 
-int fwr_broadcasts_add(struct fwr_broadcasts *b, const struct fwr_broadcast *range)
+int fwr_broadcasts_add(struct fwr_broadcasts *b, uint64_t now, const struct fwr_broadcast *range)
 {
+    if (b->count == 0) {
+        b->begun = false;
+        b->queued = now;
+    }
     return add_from(b, range, 0);
+}
+
+void fwr_broadcasts_join(struct fwr_broadcasts *b, uint64_t now)
+{
+    b->joined = now;
+}
+
+uint64_t fwr_broadcasts_begin(const struct fwr_broadcasts *b)
+{
+    uint64_t quiet = b->joined + JOIN_MS, most = b->queued + JOIN_MOST_MS;
+
+    if (b->count == 0)
+        return FWR_NEVER;
+    return b->begun ? 0 : quiet < most ? quiet : most;
 }
 
 struct fwr_broadcast *fwr_broadcasts_first(struct fwr_broadcasts *b, uint16_t link)
@@ -54,6 +75,7 @@ struct fwr_broadcast *fwr_broadcasts_first(struct fwr_broadcasts *b, uint16_t li
 
 void fwr_broadcasts_sent(struct fwr_broadcasts *b, struct fwr_broadcast *range, uint64_t bytes)
 {
+    b->begun = true;
     if (bytes < range->end - range->at) {
         range->at += bytes;
         return;

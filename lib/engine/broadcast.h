@@ -7,6 +7,7 @@
 #ifndef FWR_LIB_ENGINE_BROADCAST_H
 #define FWR_LIB_ENGINE_BROADCAST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define FWR_BROADCASTS_MAX 64 /* as many as the lanes of a bus full of recipients may want */
@@ -22,11 +23,21 @@ struct fwr_broadcast {
 struct fwr_broadcasts {
     struct fwr_broadcast queue[FWR_BROADCASTS_MAX];
     uint8_t count;
+    bool begun;      /* something of the queue was sent */
+    uint64_t queued; /* when it was empty last */
+    uint64_t joined; /* when somebody last got nearer to asking for blocks */
 };
 
 /* Queues what of a range is not queued yet. FWR_OK, or FWR_E_BUSY when the queue is full: part of
  * the range may have been queued then, which does no harm. */
-int fwr_broadcasts_add(struct fwr_broadcasts *b, const struct fwr_broadcast *range);
+int fwr_broadcasts_add(struct fwr_broadcasts *b, uint64_t now, const struct fwr_broadcast *range);
+
+/* Somebody on a link that has broadcasts opened a transfer, or reads the tree. */
+void fwr_broadcasts_join(struct fwr_broadcasts *b, uint64_t now);
+
+/* When sending may begin: those who will want the same blocks soon are waited for, as long as they
+ * go on; not for ever. FWR_NEVER when nothing is queued. */
+uint64_t fwr_broadcasts_begin(const struct fwr_broadcasts *b);
 
 /* The oldest range of a link, or NULL. */
 struct fwr_broadcast *fwr_broadcasts_first(struct fwr_broadcasts *b, uint16_t link);

@@ -372,8 +372,10 @@ static int answer_accept_offer(struct fwr_donor *d, uint64_t now, const struct f
     answer.max_length = (uint16_t)(longest < UINT16_MAX ? longest : UINT16_MAX);
     answer.window = d->config.window;
     answer.codecs = (uint8_t)(1 << FWR_CODEC_NONE | d->config.codecs);
-    if (caller->broadcast > 0)
+    if (caller->broadcast > 0) {
+        fwr_broadcasts_join(&d->broadcasts, now);
         answer.codecs |= FWR_CODEC_BROADCAST;
+    }
     return fwr_accept_offer_reply_encode(&answer, reply, capacity);
 }
 
@@ -454,7 +456,7 @@ static int queue_broadcast(struct fwr_donor *d, uint64_t now, struct fwr_lease *
         range.end = (uint64_t)request->offset + manifest->block_size;
     if (!fwr_manifest_leaf_at(manifest, request->offset, &leaf))
         return FWR_E_RANGE;
-    error = fwr_broadcasts_add(&d->broadcasts, &range);
+    error = fwr_broadcasts_add(&d->broadcasts, now, &range);
     if (error != FWR_OK)
         return error;
     fwr_lease_renew(&d->leases, lease, now);
@@ -468,6 +470,8 @@ static int read_data(struct fwr_donor *d, uint64_t now, const struct fwr_caller 
 {
     uint8_t codec = request->codec & (uint8_t)~FWR_CODEC_BROADCAST;
 
+    if (command == FWR_CMD_READ_TREE && caller->broadcast > 0)
+        fwr_broadcasts_join(&d->broadcasts, now);
     if (command == FWR_CMD_READ_TREE)
         return fwr_catalogue_read_tree(&d->catalogue, lease->image, request->offset, data, length);
     if (request->codec != codec && caller->broadcast > 0 && has_company(d, lease)) {
@@ -537,7 +541,8 @@ int fwr_donor_next_broadcast(struct fwr_donor *d, uint64_t now, uint16_t link, u
     struct fwr_broadcast *range;
 
     d->catalogue.now = now;
-    if (capacity <= FWR_BLOCK_DATA_HEADER || !fwr_bucket_ready(&d->data_bucket, now))
+    if (capacity <= FWR_BLOCK_DATA_HEADER || fwr_broadcasts_begin(&d->broadcasts) > now ||
+        !fwr_bucket_ready(&d->data_bucket, now))
         return 0;
     while ((range = fwr_broadcasts_first(&d->broadcasts, link)) != NULL) {
         const struct fwr_image *image = &d->catalogue.images[range->image];
@@ -648,7 +653,10 @@ uint64_t fwr_donor_next_timeout(const struct fwr_donor *d)
 {
     uint64_t lease = fwr_leases_deadline(&d->leases);
     uint64_t image = fwr_catalogue_next_timeout(&d->catalogue);
+    uint64_t broadcast = d->broadcasts.begun ? FWR_NEVER : fwr_broadcasts_begin(&d->broadcasts);
 
+    if (broadcast < image)
+        image = broadcast;
     return lease < image ? lease : image;
 }
 

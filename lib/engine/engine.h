@@ -142,6 +142,7 @@ struct fwr_donor_peer {
     uint32_t try_pause;   /* between the last try and that, ms */
     uint32_t tried_bytes; /* received when it was tried last */
     uint64_t heard;       /* when the last answer came */
+    uint64_t gained;      /* when the last byte for us came, or the transfer was opened */
     uint64_t not_before;  /* said it was busy until then */
     struct fwr_cookies cookies;
 };

@@ -116,6 +116,7 @@ void fwr_fetch_take(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, 
     f->author = peer;
     f->have += (uint32_t)length;
     r->status.bytes_received += (uint32_t)length;
+    r->peers[peer].gained = r->now;
     r->peers[peer].bytes += (uint32_t)length;
     r->peers[peer].rate_bytes += (uint32_t)length;
 }

@@ -11,7 +11,7 @@
 
 #include <fwrecover/error.h>
 
-#include "record.h"
+#include "wire/record.h"
 
 #define SLOT_FORMAT       1
 #define GENERATION_FORMAT 1

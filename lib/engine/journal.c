@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 
 #include "device.h"
-#include "record.h"
+#include "wire/record.h"
 
 #define JOURNAL_FORMAT 1
 #define BANKS_FORMAT   2 /* of a board with two banks: a library without them must not guess */

@@ -12,9 +12,10 @@
 #include "request.h"
 #include "roads.h"
 
-#define SILENCE_MIN_MS 1500  /* without a word of this image: asked again */
-#define LISTEN_MOST_MS 60000 /* while others are served: asked again all the same */
-#define VAIN_MAX       8     /* then this fetch does without broadcasts */
+#define SILENCE_MIN_MS 3000   /* without a word of this image: asked again */
+#define LISTEN_MOST_MS 60000  /* while others are served: asked again all the same */
+#define PATIENCE_MS    180000 /* without a byte of ours: whoever it serves, it is stalled */
+#define VAIN_MAX       8      /* then this fetch does without broadcasts */
 
 bool fwr_listen_may(const struct fwr_recipient *r, const struct fwr_fetch *f)
 {
@@ -157,24 +158,21 @@ static void fill(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, uin
     fwr_fetch_progress(r, f, peer);
 }
 
-/* Whoever is heard is there, and brings what others wait for before us. */
+/* Whoever is heard is there, and brings what others wait for before us; for a while. */
 static void hear(struct fwr_recipient *r, uint8_t peer, size_t length)
 {
     struct fwr_donor_peer *p = &r->peers[peer];
-    bool waiting = false;
 
+    p->heard = r->now;
+    if (r->now - p->gained < PATIENCE_MS)
+        p->rate_bytes += (uint32_t)length;
     for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
         struct fwr_pending *q = &r->pending[i];
         if (q->state != FWR_PENDING_LISTENING || q->peer != peer)
             continue;
-        waiting = true;
         q->due = silence(r, peer);
         if (q->due > q->sent + LISTEN_MOST_MS)
             q->due = q->sent + LISTEN_MOST_MS;
-    }
-    if (waiting) {
-        p->heard = r->now;
-        p->rate_bytes += (uint32_t)length;
     }
 }
 

@@ -2,8 +2,7 @@
 fwr_sources += \
 	lib/engine/codec.c lib/engine/codec.h \
 	lib/engine/floors.c \
-	lib/engine/keyring.c lib/engine/keyring.h lib/engine/keyring-push.c \
-	lib/engine/record.c lib/engine/record.h
+	lib/engine/keyring.c lib/engine/keyring.h lib/engine/keyring-push.c
 if DONOR
 fwr_sources += \
 	lib/engine/broadcast.c lib/engine/broadcast.h \

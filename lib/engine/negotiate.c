@@ -10,6 +10,7 @@
 #include "bank.h"
 #include "call.h"
 #include "fetch.h"
+#include "request.h"
 #include "roads.h"
 #include "scan.h"
 #include "transfer.h"
@@ -28,6 +29,20 @@ static uint32_t draw(struct fwr_recipient *r, uint32_t below)
     return value % below;
 }
 
+bool fwr_negotiate_is_spare(const struct fwr_recipient *r, uint8_t peer)
+{
+    return r->peers[peer].reach == FWR_E_NOT_FOUND;
+}
+
+uint8_t fwr_negotiate_donors(const struct fwr_recipient *r)
+{
+    uint8_t count = 0;
+
+    for (uint8_t i = 0; i < r->config.peer_count; i++)
+        count = (uint8_t)(count + !fwr_negotiate_is_spare(r, i));
+    return count;
+}
+
 /* False when as many requests are on their way as may be. */
 static bool ask(struct fwr_recipient *r, uint8_t peer)
 {
@@ -40,7 +55,8 @@ static bool ask(struct fwr_recipient *r, uint8_t peer)
 
 static bool askable(const struct fwr_recipient *r, uint8_t peer, bool busy_too)
 {
-    return r->peers[peer].asked == 0 && (busy_too || r->peers[peer].not_before <= r->now);
+    return r->peers[peer].asked == 0 && !fwr_negotiate_is_spare(r, peer) &&
+           (busy_too || r->peers[peer].not_before <= r->now);
 }
 
 /* Asks a donor that has an image, was busy, and said that it would be free by now; the one that
@@ -82,7 +98,7 @@ static void ask_sample(struct fwr_recipient *r)
  * no reason to ask ever more. */
 static uint8_t sample_size(const struct fwr_recipient *r)
 {
-    uint8_t total = r->config.peer_count;
+    uint8_t total = fwr_negotiate_donors(r);
 
     if (total <= FWR_ASK_ALL_MAX ||
         (r->config.rounds != UINT8_MAX &&
@@ -108,9 +124,34 @@ static void escalate(struct fwr_recipient *r)
         r->escalation++;
 }
 
+void fwr_negotiate_found(struct fwr_recipient *r, uint8_t peer)
+{
+    struct fwr_donor_peer *p = &r->peers[peer];
+
+    for (size_t i = 0; i < FWR_PENDING_MAX; i++)
+        if (r->pending[i].state != FWR_PENDING_FREE && r->pending[i].peer == peer &&
+            (r->pending[i].purpose == FWR_PURPOSE_ASK || r->pending[i].purpose == FWR_PURPOSE_TRY))
+            fwr_request_free(r, &r->pending[i]); /* its predecessor's */
+    *p = (struct fwr_donor_peer){.limits = p->limits,
+                                 .answer = FWR_PENDING,
+                                 .in_flight = p->in_flight,
+                                 .sent = p->sent,
+                                 .allowed = p->allowed,
+                                 .heard = r->now,
+                                 .cookies = p->cookies};
+    if (fwr_call_followed(r))
+        return;
+    if (r->phase == FWR_PHASE_ASK) {
+        r->wanted++;
+        ask(r, peer); /* if there is room; else as requests become free */
+    } else if (r->phase == FWR_PHASE_BACKOFF && r->reason == FWR_E_NO_DONOR) {
+        r->deadline = r->now;
+    }
+}
+
 void fwr_negotiate_begin(struct fwr_recipient *r)
 {
-    uint8_t total = r->config.peer_count;
+    uint8_t total = fwr_negotiate_donors(r);
 
     if (!fwr_call_followed(r))
         escalate(r);
@@ -501,7 +542,7 @@ uint64_t fwr_negotiate_retry_at(const struct fwr_recipient *r)
 bool fwr_negotiate_all_busy(const struct fwr_recipient *r)
 {
     for (uint8_t i = 0; i < r->config.peer_count; i++)
-        if (r->peers[i].not_before <= r->now)
+        if (r->peers[i].not_before <= r->now && !fwr_negotiate_is_spare(r, i))
             return false;
     return true;
 }

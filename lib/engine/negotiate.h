@@ -11,6 +11,14 @@
 
 #define FWR_ASK_ALL_MAX 8 /* up to this many donors, all are asked */
 
+/* Whether nobody is known for this peer's place; and how many peers are somebody. */
+bool fwr_negotiate_is_spare(const struct fwr_recipient *r, uint8_t peer);
+uint8_t fwr_negotiate_donors(const struct fwr_recipient *r);
+
+/* Somebody was found for a spare place: asks it too, if the donors are being asked, or are to be
+ * asked again only because there were none. */
+void fwr_negotiate_found(struct fwr_recipient *r, uint8_t peer);
+
 /* Asks the donors, a sample of them when there are many. */
 void fwr_negotiate_begin(struct fwr_recipient *r);
 

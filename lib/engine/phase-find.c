@@ -105,7 +105,7 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
                       "chosen: version %s, sequence %u, security version %u; %u of %u donors were "
                       "asked, the highest sequence confirmed so far is %u",
                       r->manifest.version, (unsigned)r->manifest.sequence,
-                      (unsigned)r->manifest.security_version, r->sample, r->config.peer_count,
+                      (unsigned)r->manifest.security_version, r->sample, fwr_negotiate_donors(r),
                       (unsigned)r->floors.sequence);
     if (r->bus || r->mode == FWR_START_DRY_RUN)
         return fwr_phase_begin_look(r);

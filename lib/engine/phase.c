@@ -173,7 +173,7 @@ static uint8_t worth(const struct fwr_recipient *r, int reason)
 {
     if (reason == FWR_E_DONORS_BUSY)
         return 1;
-    if (reason == FWR_E_NO_OFFER && r->sample < r->config.peer_count)
+    if (reason == FWR_E_NO_OFFER && r->sample < fwr_negotiate_donors(r))
         return FWR_BUSY_ROUNDS / 2;
     return FWR_BUSY_ROUNDS;
 }
@@ -216,7 +216,7 @@ int fwr_phase_back_off(struct fwr_recipient *r, int reason)
     if (busy && fwr_negotiate_all_busy(r))
         pause = (uint64_t)r->config.backoff_ms << BACKOFF_DOUBLINGS;
     r->deadline = r->now + pause;
-    if (busy && r->config.peer_count <= FWR_ASK_ALL_MAX && retry_at > r->now &&
+    if (busy && fwr_negotiate_donors(r) <= FWR_ASK_ALL_MAX && retry_at > r->now &&
         retry_at < r->deadline)
         r->deadline = retry_at;
     fwr_recipient_log(r, FWR_LOG_NOTICE, "nothing usable: %s; asking again in %u ms",

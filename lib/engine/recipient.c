@@ -338,11 +338,14 @@ void fwr_recipient_peer(struct fwr_recipient *r, uint64_t now, uint8_t peer, int
     r->now = now;
     if (peer >= r->config.peer_count)
         return;
+    bool found = error == FWR_OK && fwr_negotiate_is_spare(r, peer);
     r->peers[peer].reach = error;
     if (error == FWR_OK && limits && limits->max_reply >= FWR_LINK_MIN_REPLY && limits->window > 0)
         r->peers[peer].limits = *limits;
     if (error && r->peers[peer].transfer_state != FWR_TRANSFER_NONE)
         fwr_transfer_drop(r, peer, error);
+    if (found)
+        fwr_negotiate_found(r, peer);
     if (error == FWR_OK)
         fwr_roads_came(r, peer);
 }

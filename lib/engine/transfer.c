@@ -437,6 +437,7 @@ static void on_accept(struct fwr_recipient *r, struct fwr_pending *q, int error,
     p->max_length = reply.max_length;
     p->window = reply.window;
     p->codecs = reply.codecs;
+    p->gained = r->now;
     fwr_request_free(r, q);
     fwr_roads_opened(r, peer);
 }

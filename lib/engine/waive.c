@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "device.h"
-#include "record.h"
+#include "wire/record.h"
 #include "wire/crc32.h"
 #include "wire/cursor.h"
 

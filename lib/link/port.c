@@ -6,6 +6,7 @@
 #include <fwrecover/tty.h>
 
 #include <string.h>
+#include <termios.h>
 
 #include <fwrecover/error.h>
 #include <fwrecover/platform.h>
@@ -58,6 +59,11 @@ bool fwr_tty_port_waits(const struct fwr_tty_port *port)
     return port->length > 0 || port->dialing;
 }
 
+bool fwr_tty_port_opening(const struct fwr_tty_port *port)
+{
+    return port->dialing || (port->tty.fd < 0 && port->open_at == 0);
+}
+
 static int drain(struct fwr_tty_port *port)
 {
     while (port->length > 0) {
@@ -86,6 +92,13 @@ int fwr_tty_port_send(struct fwr_tty_port *port, const uint8_t *bytes, size_t le
     /* Whoever sends must not be told in the middle of it that the line is gone. */
     port->broken = drain(port) != FWR_OK;
     return FWR_OK;
+}
+
+void fwr_tty_port_flush(struct fwr_tty_port *port)
+{
+    port->length = 0;
+    if (port->tty.fd >= 0)
+        (void)tcflush(port->tty.fd, TCOFLUSH);
 }
 
 /* Opens it, or goes on with that. */

@@ -54,6 +54,7 @@ static const char *const kind_names[] = {
     [FWR_STORE_GENERATION] = "generation",
     [FWR_STORE_REJECTED] = "rejected",
     [FWR_STORE_ICMB] = "icmb",
+    [FWR_STORE_DONORS] = "donors",
 };
 
 /* A record while one operation looks at it. */

@@ -3,9 +3,13 @@
  * What tests/e2e/bluetooth needs inside its virtual machine and no small package brings:
  *
  *   up NUMBER | down NUMBER          an adapter on, and to be found; off
+ *   deaf NUMBER                      cannot be called, while what is connected remains
  *   cut NUMBER                       ends its connections, as a peer out of range would
  *   echo-listen ADDRESS/CHANNEL      sends one caller's bytes back, through fwrecover/rfcomm.h
  *   echo ADDRESS ADDRESS/CHANNEL N   calls it from an adapter, N times 45 bytes
+ *   ask ADDRESS ADDRESS/CHANNEL N    asks for the device id in Basic Mode, prints "answered" or
+ *                                    "turned away", and stays for N seconds
+ *   noise ADDRESS ADDRESS/CHANNEL N  calls and sends N kilobytes of rubbish
  *   call ADDRESS ADDRESS/CHANNEL     calls and prints how that ended, by name
  *   pan-listen ADDRESS [N]           personal area network (BNEP): waits for a caller (N of them)
  *   pan ADDRESS ADDRESS              calls one from an adapter
@@ -14,6 +18,8 @@
  * kernel, and print the network interface that it has become; this outlives the program.
  * The kernel's interface is written down here rather than taken from a header.
  */
+// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc reads it
+#define _GNU_SOURCE /* memmem */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -29,7 +35,7 @@
 #include <fwrecover/error.h>
 #include <fwrecover/rfcomm.h>
 
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 200000
 #define ECHO_BYTES  45
 
 enum {
@@ -139,18 +145,22 @@ static bool await(int fd, short events)
 
 /* ---- adapters ---- */
 
-static int adapter(const char *number, bool up)
+enum order { UP, DOWN, DEAF };
+
+static int adapter(const char *number, enum order order)
 {
     struct hci_info info = {.adapter = (uint16_t)strtoul(number, NULL, 10)};
-    struct hci_request scan = {info.adapter, SCAN_BOTH};
+    struct hci_request scan = {info.adapter, order == DEAF ? 0 : SCAN_BOTH};
     int fd = socket(FAMILY_BLUETOOTH, SOCK_RAW | SOCK_CLOEXEC, PROTOCOL_HCI);
 
     if (fd < 0)
         return system_failure("the adapters' socket");
-    if (ioctl(fd, up ? HCI_UP : HCI_DOWN, (unsigned long)info.adapter) != 0 && errno != EALREADY)
-        return system_failure(up ? "switching an adapter on" : "switching an adapter off");
-    if (!up)
-        return 0;
+    if (order == DOWN)
+        return ioctl(fd, HCI_DOWN, (unsigned long)info.adapter) == 0
+                   ? 0
+                   : system_failure("switching an adapter off");
+    if (order == UP && ioctl(fd, HCI_UP, (unsigned long)info.adapter) != 0 && errno != EALREADY)
+        return system_failure("switching an adapter on");
     if (ioctl(fd, HCI_SCAN, &scan) != 0 || ioctl(fd, HCI_INFO, &info) != 0)
         return system_failure("setting an adapter up");
     for (int i = 5; i >= 0; i--)
@@ -275,6 +285,59 @@ static int echo(const char *from, const char *to, const char *times)
     return 0;
 }
 
+static int ask(const char *from, const char *to, const char *seconds)
+{
+    static const uint8_t request[] = {0xa0, 0x20, 0x18, 0xc8, 0x81, 0x04, 0x01, 0x7a, 0xa5};
+    static const uint8_t answer[] = {0xa0, 0x81, 0x1c, 0x63, 0x20, 0x04, 0x01, 0x00};
+    char got[256];
+    size_t have = 0;
+    int fd, error = call(from, to, &fd);
+
+    if (error == FWR_E_UNREACHABLE) { /* so quickly that the call was not seen to succeed */
+        printf("turned away\n");
+        return 0;
+    }
+    if (error != FWR_OK)
+        return library_failure("calling", error);
+    (void)send_all(fd, (const char *)request, sizeof(request));
+    while (have < sizeof(got)) {
+        ssize_t length = await(fd, POLLIN) ? recv(fd, got + have, sizeof(got) - have, 0) : -1;
+
+        if (length <= 0) {
+            printf("turned away\n");
+            return 0;
+        }
+        have += (size_t)length;
+        if (memmem(got, have, answer, sizeof(answer)) != NULL) {
+            printf("answered\n");
+            sleep((unsigned)strtoul(seconds, NULL, 10));
+            return 0;
+        }
+    }
+    fprintf(stderr, "bluetooth_node: this is no answer\n");
+    return 1;
+}
+
+static int noise(const char *from, const char *to, const char *kilobytes)
+{
+    unsigned long left = strtoul(kilobytes, NULL, 10);
+    int fd, error = call(from, to, &fd);
+    uint32_t state = 1;
+
+    for (; error == FWR_OK && left > 0; left--) {
+        char rubbish[1024];
+
+        for (size_t i = 0; i < sizeof(rubbish); i++) {
+            state = state * 1664525 + 1013904223;
+            /* Starts of frames, escapes and ends are many, so that some look like frames. */
+            rubbish[i] = (char)(state >> 28 == 0 ? 0xa0 + (state >> 24) % 12 : state >> 20);
+        }
+        if (send_all(fd, rubbish, sizeof(rubbish)) != 0)
+            return system_failure("sending rubbish");
+    }
+    return error == FWR_OK ? 0 : library_failure("calling", error);
+}
+
 static int call_only(const char *from, const char *to)
 {
     int fd = -1;
@@ -392,14 +455,22 @@ int main(int argc, char **argv)
     const char *order = argc > 1 ? argv[1] : "";
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 3 && (strcmp(order, "up") == 0 || strcmp(order, "down") == 0))
-        return adapter(argv[2], order[0] == 'u');
+    if (argc == 3 && strcmp(order, "up") == 0)
+        return adapter(argv[2], UP);
+    if (argc == 3 && strcmp(order, "down") == 0)
+        return adapter(argv[2], DOWN);
+    if (argc == 3 && strcmp(order, "deaf") == 0)
+        return adapter(argv[2], DEAF);
     if (argc == 3 && strcmp(order, "cut") == 0)
         return cut(argv[2]);
     if (argc == 3 && strcmp(order, "echo-listen") == 0)
         return echo_listen(argv[2]);
     if (argc == 5 && strcmp(order, "echo") == 0)
         return echo(argv[2], argv[3], argv[4]);
+    if (argc == 5 && strcmp(order, "ask") == 0)
+        return ask(argv[2], argv[3], argv[4]);
+    if (argc == 5 && strcmp(order, "noise") == 0)
+        return noise(argv[2], argv[3], argv[4]);
     if (argc == 4 && strcmp(order, "call") == 0)
         return call_only(argv[2], argv[3]);
     if (argc >= 3 && strcmp(order, "pan-listen") == 0)

@@ -14,14 +14,15 @@ check_scripts += tests/e2e/tool_help tests/e2e/tool_image tests/e2e/tool_bmc tes
 endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media
-EXTRA_DIST += tests/e2e/lab.py tests/e2e/kills.py tests/e2e/lanserv.supp
+EXTRA_DIST += tests/e2e/lab.py tests/e2e/wire.py tests/e2e/netns.py tests/e2e/kills.py \
+	tests/e2e/lanserv.supp
 if OPENIPMI
 if TOOLS
 check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
 	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor tests/e2e/threats_client
-check_scripts += tests/e2e/sim_trust tests/e2e/sim_icmb
+check_scripts += tests/e2e/sim_trust tests/e2e/sim_icmb tests/e2e/serial tests/e2e/lan_roads
 
 # `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
 check_LTLIBRARIES += witness.la
@@ -56,7 +57,20 @@ if EMULATORS
 check_scripts += tests/e2e/icmb_bus
 EXTRA_DIST += tests/e2e/bus.py
 endif
-# A virtual machine with a kernel that has Bluetooth.
+# A virtual machine with a kernel that has Bluetooth; `make check-bluetooth` shows what it says.
 check_PROGRAMS += tests/e2e/bluetooth_node
 EXTRA_DIST += tests/e2e/bluetooth_guest
-.PHONY: kills threats
+if TOOLS
+if RECIPIENT
+if DONOR
+check_scripts += tests/e2e/bluetooth
+endif
+endif
+endif
+check-bluetooth: all tests/e2e/bluetooth_node
+	$(AM_V_at)$(srcdir)/quickstart install bluetooth
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) srcdir='$(srcdir)' $(PYTHON3) -B \
+		$(srcdir)/tests/e2e/bluetooth
+distclean-local:
+	-rm -rf bluetooth-kernel
+.PHONY: kills threats check-bluetooth

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the test programs on real UDP sockets have in common: the time, a socket on a free port
- * whose number the test reads from standard output, and a socket that is connected.
+ * What the test programs on real UDP sockets have in common: the time, a socket (lan.h) on a free
+ * port whose number the test reads from standard output, and a socket that is connected.
  */
 #ifndef FWR_TESTS_E2E_UDP_H
 #define FWR_TESTS_E2E_UDP_H
@@ -14,6 +14,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <fwrecover/error.h>
+#include <fwrecover/lan.h>
 
 static inline uint64_t udp_now(void)
 {
@@ -37,9 +40,8 @@ static inline int udp_bind(const char *address, unsigned *port)
 
     if (getaddrinfo(address, "0", &hints, &found) != 0)
         return -1;
-    handle = socket(found->ai_family, SOCK_DGRAM, 0);
     memset(&bound, 0, sizeof(bound));
-    if (handle < 0 || bind(handle, found->ai_addr, found->ai_addrlen) != 0 ||
+    if (fwr_lan_bind(&handle, found->ai_addr, found->ai_addrlen, NULL) != FWR_OK ||
         getsockname(handle, (struct sockaddr *)&bound, &length) != 0)
         return -1;
     freeaddrinfo(found);
@@ -57,11 +59,7 @@ static inline int udp_connect(const char *host, const char *port)
 
     if (getaddrinfo(host, port, &hints, &found) != 0)
         return -1;
-    handle = socket(found->ai_family, SOCK_DGRAM, 0);
-    if (handle >= 0 && connect(handle, found->ai_addr, found->ai_addrlen) != 0) {
-        close(handle);
-        handle = -1;
-    }
+    fwr_lan_connect(&handle, found->ai_addr, found->ai_addrlen, NULL); /* -1 when it fails */
     freeaddrinfo(found);
     return handle;
 }

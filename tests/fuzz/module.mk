@@ -7,7 +7,7 @@
 # keeps what it learned in fuzz-corpus/. `make fuzz-minimize` takes the best of that into the
 # source tree's corpus. With CC=afl-clang-fast the same programs are AFL++'s.
 fuzz_targets = tests/fuzz/fuzz_command tests/fuzz/fuzz_envelope tests/fuzz/fuzz_manifest \
-	tests/fuzz/fuzz_icmb_bridge tests/fuzz/fuzz_icmb_frame \
+	tests/fuzz/fuzz_discover tests/fuzz/fuzz_icmb_bridge tests/fuzz/fuzz_icmb_frame \
 	tests/fuzz/fuzz_initiator tests/fuzz/fuzz_keyring tests/fuzz/fuzz_store_dir \
 	tests/fuzz/fuzz_layout tests/fuzz/fuzz_serial tests/fuzz/fuzz_trust
 if OPENIPMI
@@ -36,6 +36,9 @@ tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c ipmi-sim/config.c tool
 tests_fuzz_fuzz_config_CFLAGS = $(AM_CFLAGS) $(OPENIPMI_CFLAGS) $(CONFUSE_CFLAGS)
 tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_config_LDADD = $(fuzz_ldadd) $(CONFUSE_LIBS)
+tests_fuzz_fuzz_discover_SOURCES = tests/fuzz/fuzz_discover.c $(fuzz_main)
+tests_fuzz_fuzz_discover_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_discover_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_donor_SOURCES = tests/fuzz/fuzz_donor.c $(fuzz_main)
 tests_fuzz_fuzz_donor_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_donor_LDADD = $(fuzz_ldadd)

@@ -93,20 +93,23 @@ static size_t serve(void *ctx, uint64_t now_us, const struct fwr_icmb_request *f
 static void tell_all(struct row *row)
 {
     struct icmb_station *station = &row->net.stations[row->options->chassis];
+    struct fwr_donor *donor = row->source->donors[0].engine;
+    uint8_t command = (uint8_t)(row->source->oem.command_base + FWR_CMD_BLOCK_DATA);
     struct fwr_link_limits limits;
     uint8_t data[FWR_ICMB_DATA_MAX];
-    int length;
 
     fwr_icmb_road_limits(station->bridge, &limits);
-    while (
-        fwr_icmb_bridge_can_broadcast(station->bridge) &&
-        (length = fwr_donor_next_broadcast(row->source->donors[0].engine, now_ms(row), DONOR_LINK,
-                                           data, FWR_BLOCK_DATA_HEADER + limits.broadcast)) > 0) {
+    while (fwr_icmb_bridge_can_broadcast(station->bridge)) {
+        int length = fwr_donor_next_broadcast(donor, now_ms(row), DONOR_LINK, data,
+                                              FWR_BLOCK_DATA_HEADER + limits.broadcast);
+        if (length == 0 && fwr_donor_step(donor, now_ms(row)) == FWR_OK)
+            break;
+        if (length == 0)
+            continue;
         if (row->options->lie_every > 0 && row->broadcasts % row->options->lie_every == 0)
             data[length - 1] ^= 0x40;
-        if (fwr_icmb_bridge_broadcast(station->bridge, row->net.now_us,
-                                      (uint8_t)(row->source->oem.command_base + FWR_CMD_BLOCK_DATA),
-                                      data, (size_t)length) != FWR_OK)
+        if (fwr_icmb_bridge_broadcast(station->bridge, row->net.now_us, command, data,
+                                      (size_t)length) != FWR_OK)
             abort();
         row->broadcasts++;
         icmb_net_touch(&row->net, row->options->chassis);

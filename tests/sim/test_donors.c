@@ -194,6 +194,90 @@ static void test_all_but_one_of_many_are_dead(void **state)
     world_free(&w);
 }
 
+static void set_spare(uint8_t from)
+{
+    for (uint8_t i = from; i < w.donor_count; i++)
+        fwr_recipient_peer(w.recipient, w.now, i, FWR_E_NOT_FOUND, NULL);
+}
+
+static void found(uint8_t peer)
+{
+    const struct fwr_link_limits limits = {.max_request = 64,
+                                           .max_reply = 900,
+                                           .window = 8,
+                                           .medium = FWR_MEDIUM_WLAN,
+                                           .round_trip_ms = 3};
+
+    fwr_recipient_peer(w.recipient, w.now, peer, FWR_OK, &limits);
+}
+
+/* Places for donors that are not known: nobody asks them, nobody counts them. */
+static void test_spare_places_are_not_asked(void **state)
+{
+    (void)state;
+    begin(41);
+    add_many(30, 1);
+    assert_int_equal(world_boot(&w), FWR_OK);
+    set_spare(3);
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    world_run(&w, HOUR_MS);
+    assert_repaired();
+    assert_true(log_says("asking 3 of 3 donors"));
+    assert_true(log_says("3 of 3 donors were asked"));
+    assert_int_equal(asked(), 3);
+    world_free(&w);
+}
+
+/* Nobody is known at first. Who is found while all wait is asked at once, not after the pause. */
+static void test_found_while_waiting(void **state)
+{
+    uint64_t begun;
+
+    (void)state;
+    begin(42);
+    add_many(12, 5);
+    w.config.backoff_ms = 600000;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    set_spare(0);
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    while (world_status(&w).state != FWR_STATE_BACKOFF)
+        assert_int_equal(fwr_recipient_step(w.recipient, w.now), FWR_PENDING);
+    assert_int_equal(world_status(&w).state, FWR_STATE_BACKOFF);
+    assert_true(log_says("asking 0 of 0 donors"));
+    begun = w.now;
+    found(5);
+    found(7);
+    world_run(&w, HOUR_MS);
+    assert_repaired();
+    assert_true(w.now - begun < 60000);
+    assert_true(w.donors[7].answered > 0);
+    assert_int_equal(asked(), 2);
+    world_free(&w);
+}
+
+/* A dead donor is waited for; who is found meanwhile is asked in the same round, and one that took
+ * its place is a donor like any other. */
+static void test_found_in_a_round(void **state)
+{
+    (void)state;
+    begin(43);
+    add_many(3, 2);
+    w.donors[0].die_after = w.donors[0].answered = 1;
+    w.config.rounds = 1;
+    assert_int_equal(world_boot(&w), FWR_OK);
+    set_spare(1);
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    world_run(&w, 200);
+    assert_int_equal(world_status(&w).state, FWR_STATE_NEGOTIATING);
+    found(1);
+    fwr_recipient_peer(w.recipient, w.now, 1, FWR_E_NOT_FOUND, NULL);
+    found(2);
+    world_run(&w, HOUR_MS);
+    assert_repaired();
+    assert_int_equal(w.donors[1].answered, 0);
+    world_free(&w);
+}
+
 static size_t four_matches(struct world *world, const struct world_message *request, uint8_t *reply,
                            size_t length)
 {
@@ -582,6 +666,9 @@ int main(void)
         cmocka_unit_test(test_two_of_many_are_asked_first),
         cmocka_unit_test(test_escalation_over_rounds),
         cmocka_unit_test(test_all_but_one_of_many_are_dead),
+        cmocka_unit_test(test_spare_places_are_not_asked),
+        cmocka_unit_test(test_found_while_waiting),
+        cmocka_unit_test(test_found_in_a_round),
         cmocka_unit_test(test_made_up_matches_crowd_nobody_out),
         cmocka_unit_test(test_pinned_sequence_behind_a_newer_one),
         cmocka_unit_test(test_high_hint_but_lower_signature),

@@ -63,6 +63,7 @@ struct bus {
     uint64_t now;
     unsigned count;
     struct bus_node nodes[BUS_NODES];
+    bool flushes; /* the nodes' devices throw away what was not sent yet */
     struct fwr_icmb_discovery *discovery;
     uint64_t (*extra_next)(void *ctx);
     void (*extra_timeout)(void *ctx, uint64_t now_us);
@@ -150,6 +151,7 @@ static inline struct bus *bus_new(unsigned count, uint64_t seed)
     assert_non_null(bus);
     assert_true(wire_init(&bus->wire, &config));
     bus->count = count;
+    bus->flushes = seed % 2 == 0;
     for (unsigned i = 0; i < count; i++) {
         struct bus_node *n = &bus->nodes[i];
 
@@ -226,6 +228,8 @@ static inline void bus_turn(struct bus *bus)
 
         if (heard.node < bus->count && n->bridge != NULL && !n->dead) {
             fwr_icmb_bridge_receive(n->bridge, bus->now, &heard.value, 1);
+            if (fwr_icmb_bridge_take_back(n->bridge) && bus->flushes)
+                wire_flush(&bus->wire, n->number);
             bus_flush(bus, n);
         }
     }

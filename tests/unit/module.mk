@@ -27,6 +27,7 @@ tests_unit_test_image_vectors_SOURCES = tests/unit/test_image_vectors.c tests/un
 unit_tests += tests/unit/test_flash_file tests/unit/test_store_dir tests/unit/test_store_ram
 unit_tests += tests/unit/test_source_file tests/unit/test_source_flash tests/unit/test_host
 EXTRA_DIST += tests/unit/scratch.h
+unit_tests += tests/unit/test_lan tests/unit/test_discover
 unit_tests += tests/unit/test_store_cuts
 tests_unit_test_store_cuts_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=fdatasync,--wrap=fsync,--wrap=renameat,--wrap=unlinkat

@@ -302,6 +302,7 @@ static void a_port_calls_again_and_again(void **state)
     (void)state;
     memset(&seen, 0, sizeof(seen));
     fwr_tty_port_init(&port, &port_config);
+    assert_true(fwr_tty_port_opening(&port));
     kernel.socket_error = EAFNOSUPPORT;
     fwr_tty_port_timeout(&port, 0);
     assert_int_equal(seen.error, FWR_E_NO_BLUETOOTH);
@@ -310,10 +311,12 @@ static void a_port_calls_again_and_again(void **state)
     kernel.connect_error = EHOSTUNREACH;
     fwr_tty_port_timeout(&port, 100);
     assert_int_equal(seen.closed, 1); /* told once */
+    assert_false(fwr_tty_port_opening(&port));
     assert_int_equal(fwr_tty_port_next_timeout(&port), 300);
     kernel.connect_error = EINPROGRESS;
     fwr_tty_port_timeout(&port, 300); /* never answered */
     assert_true(fwr_tty_port_waits(&port));
+    assert_true(fwr_tty_port_opening(&port));
     assert_int_equal(fwr_tty_port_send(&port, (const uint8_t *)"x", 1), FWR_E_SESSION_CLOSED);
     assert_int_equal(fwr_tty_port_next_timeout(&port), 20300);
     fwr_tty_port_timeout(&port, 20300);
@@ -329,6 +332,7 @@ static void a_port_calls_again_and_again(void **state)
     assert_int_equal(seen.opened, 0);
     fwr_tty_port_ready(&port, 21900);
     assert_int_equal(seen.opened, 1);
+    assert_false(fwr_tty_port_opening(&port));
     assert_int_equal(fwr_tty_port_next_timeout(&port), FWR_NEVER);
     assert_int_equal(write(far, "abc", 3), 3);
     fwr_tty_port_ready(&port, 22000);

@@ -117,6 +117,30 @@ static void ping_gets_pong(void **state)
     pair_end(&world.pair);
 }
 
+/* Pings whose senders may be forged must not make a flood of pongs. */
+static void pongs_are_few(void **state)
+{
+    static const uint8_t ping[] = {6, 0, 0xff, 6, 0, 0, 0x11, 0xbe, 0x80, 0x42, 0, 0};
+    struct world world;
+    unsigned pongs = 0;
+
+    (void)state;
+    pair_setup(&world.pair, FWR_RMCP_SUITE_SHA256);
+    for (unsigned second = 0; second < 3; second++) {
+        for (unsigned i = 0; i < 100000; i++) {
+            const struct fwr_rmcp_peer peer = peer_number((uint8_t)i);
+            int error = give(&world, &peer, ping, sizeof(ping));
+
+            assert_true(error == FWR_OK || error == FWR_E_BUSY);
+            assert_int_equal(world.reply_length, error == FWR_OK ? 28 : 0);
+            pongs += error == FWR_OK;
+        }
+        assert_int_equal(pongs, (second + 1) * FWR_RMCP_PONGS_A_SECOND);
+        world.pair.now += 1000;
+    }
+    pair_end(&world.pair);
+}
+
 /* One sessionless command in the 1.5 or 2.0 form; the reply's message is checked and returned. */
 static int ask_anybody(struct world *world, bool form20, uint8_t command, const uint8_t *data,
                        size_t length, struct fwr_rmcp_message *reply)
@@ -778,6 +802,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ping_gets_pong),
+        cmocka_unit_test(pongs_are_few),
         cmocka_unit_test(anybody_learns_how_to_log_in),
         cmocka_unit_test(anybody_learns_nothing_else),
         cmocka_unit_test(ipmi15_sessions_do_not_exist),

@@ -180,7 +180,7 @@ static void echoes_for_a_person(void **state)
 {
     (void)state;
     config.echo = true;
-    type("[18 05\b4 01]\r");
+    type("[18 05\b4 01]\r\n\x1b");
     line_says(&line, "[18 05\b \b4 01]\r\n[1C040100]\r\n");
 }
 

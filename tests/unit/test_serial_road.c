@@ -82,6 +82,8 @@ static int make(enum fwr_serial_mode mode, uint32_t baud)
 static int set_up(void **state)
 {
     make(*state == NULL ? FWR_SERIAL_BASIC : FWR_SERIAL_TERMINAL, 0);
+    assert_int_equal(fwr_serial_road_send(road, 0, 1, (const uint8_t *)"x", 1), FWR_E_BUSY);
+    assert_int_equal(fwr_serial_road_next_timeout(road), FWR_NEVER);
     fwr_serial_road_opened(road, 0);
     assert_int_equal(states, 1);
     assert_int_equal(error, FWR_OK);
@@ -153,8 +155,13 @@ static const uint8_t good[] = {0, 0xd9, 0x7e, 0, 1, 2, 3};
 static void carries_a_request_and_its_answer(void **state)
 {
     struct fwr_rmcp_message request;
+    struct fwr_link_limits told;
 
     (void)state;
+    links->limits(links->ctx, &told);
+    assert_memory_equal(&told, &limits, sizeof(told));
+    fwr_serial_road_retry(road); /* not down: nothing */
+    assert_int_equal(states, 1);
     assert_int_equal(ask(0, FWR_CMD_READ_TREE, 1), FWR_OK);
     request = sent();
     assert_int_equal(request.command, FWR_COMMAND_BASE + FWR_CMD_READ_TREE);
@@ -175,7 +182,7 @@ static void carries_a_request_and_its_answer(void **state)
 /* Its number and cookie may be missing: whose it is the sequence number tells. */
 static void completes_refusals(void **state)
 {
-    static const uint8_t whole[] = {0xc1, 0xd9, 0x7e, 0x00, 0x09};
+    static const uint8_t whole[] = {0xd5, 0xd9, 0x7e, 0x00, 0x09};
     struct fwr_rmcp_message request;
 
     (void)state;
@@ -185,6 +192,23 @@ static void completes_refusals(void **state)
     assert_int_equal(replies, 1);
     assert_int_equal(reply_length, sizeof(whole));
     assert_memory_equal(reply, whole, sizeof(whole));
+}
+
+/* A request that is called wrong; the third time it is believed. */
+static void doubts_what_the_line_may_have_done(void **state)
+{
+    static const uint8_t refusal[] = {0xc7};
+    struct fwr_rmcp_message request;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(replies, 0);
+        assert_int_equal(ask(0, FWR_CMD_READ_TREE, 9), FWR_OK);
+        request = sent();
+        answer(1, &request, refusal, sizeof(refusal));
+    }
+    assert_int_equal(replies, 1);
+    assert_int_equal(reply[0], 0xc7);
 }
 
 static void drops_what_answers_nothing(void **state)
@@ -203,7 +227,7 @@ static void drops_what_answers_nothing(void **state)
     wrong.command++;
     answer(1, &wrong, good, sizeof(good));
     answer(1, &request, good, 0);
-    assert_int_equal(count().late, 3);
+    assert_int_equal(count().stray, 3);
     wrong = request;
     wrong.netfn = 6;
     answer(1, &wrong, good, sizeof(good));
@@ -225,10 +249,12 @@ static void drops_what_answers_nothing(void **state)
     assert_int_equal(replies, 1);
     answer(2, &request, good, sizeof(good)); /* the second of two equal ones */
     assert_int_equal(replies, 1);
-    assert_int_equal(count().late, 4);
+    assert_int_equal(count().stray, 4);
+    assert_int_equal(count().late, 0);
 }
 
-static void drops_answers_that_come_too_late(void **state)
+/* The engine knows them by their cookie, and learns from them how slow the road is. */
+static void hands_on_late_answers_once(void **state)
 {
     struct fwr_rmcp_message first, second;
 
@@ -242,44 +268,57 @@ static void drops_answers_that_come_too_late(void **state)
     second = sent();
     assert_int_not_equal(first.sequence, second.sequence);
     answer(FORGET + 1, &first, good, sizeof(good));
-    assert_int_equal(replies, 0);
-    answer(FORGET + 1, &second, good, sizeof(good));
+    answer(FORGET + 1, &first, good, sizeof(good));
     assert_int_equal(replies, 1);
+    assert_int_equal(count().late, 1);
+    assert_int_equal(count().stray, 1);
+    answer(FORGET + 1, &second, good, sizeof(good));
+    assert_int_equal(replies, 2);
+    assert_int_equal(count().late, 1);
 }
 
-/* A number whose request got no answer is not used again for 10 s. */
+/* A number whose request got no answer is not used again for 10 s, as long as there are others. */
 static void lets_sequence_numbers_rest(void **state)
 {
-    uint64_t now = 0;
-    unsigned given_up = 0;
-
-    (void)state;
-    config.no_handshake = true;
-    for (int i = 0; i < 100; i++) {
-        if (ask(now, FWR_CMD_READ_TREE, 1) != FWR_OK)
-            break;
-        given_up++;
-        out.length = 0;
-        now++;
-    }
-    assert_int_equal(given_up, 64); /* the last one waits, 63 rest */
-    assert_int_equal(ask(now, FWR_CMD_READ_TREE, 1), FWR_E_BUSY);
-    assert_int_equal(ask(now + 10000, FWR_CMD_READ_TREE, 1), FWR_OK);
-}
-
-static void keeps_to_the_window(void **state)
-{
+    bool used[64] = {false};
     struct fwr_rmcp_message request;
 
     (void)state;
     config.no_handshake = true;
-    assert_int_equal(ask(0, FWR_CMD_READ_TREE, 1), FWR_OK);
-    request = sent();
-    assert_int_equal(ask(0, FWR_CMD_READ_TREE, 2), FWR_OK);
-    assert_int_equal(ask(0, FWR_CMD_READ_TREE, 3), FWR_E_BUSY);
-    assert_int_equal(ask(0, FWR_CMD_READ_TREE, 2), FWR_OK); /* a repetition */
-    answer(1, &request, good, sizeof(good));
-    assert_int_equal(ask(1, FWR_CMD_READ_TREE, 3), FWR_OK);
+    for (uint64_t now = 0; now < 64; now++) {
+        assert_int_equal(ask(now, FWR_CMD_READ_TREE, 1), FWR_OK);
+        request = sent();
+        assert_false(used[request.sequence]);
+        used[request.sequence] = true;
+    }
+    assert_int_equal(request.sequence, 63); /* waits; the others rest */
+    assert_int_equal(ask(64, FWR_CMD_READ_TREE, 1), FWR_OK);
+    assert_int_equal(sent().sequence, 0); /* the one that has rested longest */
+    assert_int_equal(ask(64 + 10000, FWR_CMD_READ_TREE, 1), FWR_OK);
+    assert_int_equal(sent().sequence, 1);
+}
+
+static void gives_up_the_oldest_beyond_the_window(void **state)
+{
+    struct fwr_rmcp_message request[3];
+
+    (void)state;
+    config.no_handshake = true;
+    for (uint8_t i = 0; i < 3; i++) {
+        assert_int_equal(ask(i, FWR_CMD_READ_TREE, i), FWR_OK);
+        request[i] = sent();
+    }
+    for (uint8_t i = 0; i < 3; i++)
+        answer(3, &request[i], good, sizeof(good));
+    assert_int_equal(replies, 3);
+    assert_int_equal(count().late, 1);
+    assert_int_equal(ask(4, FWR_CMD_READ_TREE, 3), FWR_OK);
+    assert_int_equal(ask(4, FWR_CMD_READ_TREE, 4), FWR_OK);
+    assert_int_equal(ask(5, FWR_CMD_READ_TREE, 4), FWR_OK); /* a repetition gives up its own kind */
+    request[0] = sent();
+    answer(6, &request[0], good, sizeof(good));
+    assert_int_equal(count().late, 1);
+    assert_int_equal(fwr_serial_road_next_timeout(road), 4 + FORGET);
 }
 
 static void waits_for_the_handshake(void **state)
@@ -298,8 +337,12 @@ static void waits_for_the_handshake(void **state)
     assert_int_equal(ask(2, FWR_CMD_READ_TREE, 3), FWR_OK);
     answer(3, &request, good, sizeof(good));
     assert_int_equal(ask(4, FWR_CMD_READ_TREE, 4), FWR_OK);
-    assert_int_equal(ask(4 + 499, FWR_CMD_READ_TREE, 4), FWR_E_BUSY);
-    assert_int_equal(ask(4 + 500, FWR_CMD_READ_TREE, 4), FWR_OK); /* it was lost */
+    assert_int_equal(fwr_serial_road_next_timeout(road), 2 + FORGET);
+    assert_int_equal(ask(4 + 99, FWR_CMD_READ_TREE, 4), FWR_E_BUSY);
+    assert_int_equal(fwr_serial_road_next_timeout(road), 4 + 100);
+    fwr_serial_road_timeout(road, 4 + 100);
+    assert_int_equal(fwr_serial_road_next_timeout(road), 2 + FORGET);
+    assert_int_equal(ask(4 + 100, FWR_CMD_READ_TREE, 4), FWR_OK); /* it was lost */
 }
 
 static void waits_for_a_full_stream(void **state)
@@ -349,6 +392,24 @@ static void goes_down_when_nobody_answers(void **state)
     assert_int_equal(ask(now + SILENCE, FWR_CMD_READ_TREE, 1), FWR_OK);
 }
 
+static void rests_a_minute_at_most(void **state)
+{
+    uint64_t now = 0, next = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        out.length = 0;
+        assert_int_equal(ask(now, FWR_CMD_READ_TREE, 1), FWR_OK);
+        now += SILENCE;
+        fwr_serial_road_timeout(road, now);
+        next = fwr_serial_road_next_timeout(road);
+        assert_in_range(next - now, PAUSE, 60000);
+        if (i < 9)
+            fwr_serial_road_timeout(road, now = next);
+    }
+    assert_int_equal(next - now, 60000);
+}
+
 static void goes_down_with_the_stream(void **state)
 {
     struct fwr_rmcp_message request;
@@ -392,6 +453,8 @@ static void estimates_by_the_line(void **state)
     assert_int_equal(slow.round_trip_ms, 134);
     slow = fwr_serial_road_limits(FWR_SERIAL_BASIC, 9999, 9600);
     assert_int_equal(slow.max_reply, 501);
+    fwr_serial_road_end(road);
+    free(storage);
     make(FWR_SERIAL_BASIC, 1200);
     fwr_serial_road_opened(road, 0);
     assert_int_equal(ask(0, FWR_CMD_READ_TREE, 1), FWR_OK);
@@ -459,6 +522,28 @@ static void noise_brings_nothing(void **state)
     assert_int_equal(replies, 1);
 }
 
+static bool stream_opens;
+
+static bool on_opening(void *ctx)
+{
+    (void)ctx;
+    return stream_opens;
+}
+
+/* A stream that takes a moment to open is worth waiting for; one that cannot be opened is not. */
+static void waits_for_a_stream_that_opens(void **state)
+{
+    (void)state;
+    config.opening = on_opening;
+    stream_opens = true;
+    fwr_serial_road_closed(road, 0, FWR_E_SESSION_CLOSED);
+    assert_int_equal(ask(1, FWR_CMD_READ_TREE, 1), FWR_E_BUSY);
+    stream_opens = false;
+    assert_int_equal(ask(2, FWR_CMD_READ_TREE, 1), FWR_E_SESSION_CLOSED);
+    fwr_serial_road_opened(road, 3);
+    assert_int_equal(ask(3, FWR_CMD_READ_TREE, 1), FWR_OK);
+}
+
 int main(void)
 {
     static int terminal = 1;
@@ -468,15 +553,18 @@ int main(void)
         BASIC(carries_a_request_and_its_answer),
         TERMINAL(carries_a_request_and_its_answer),
         BASIC(completes_refusals),
+        BASIC(doubts_what_the_line_may_have_done),
         BASIC(drops_what_answers_nothing),
         TERMINAL(drops_what_answers_nothing),
-        BASIC(drops_answers_that_come_too_late),
+        BASIC(hands_on_late_answers_once),
         BASIC(lets_sequence_numbers_rest),
-        BASIC(keeps_to_the_window),
+        BASIC(gives_up_the_oldest_beyond_the_window),
+        BASIC(waits_for_a_stream_that_opens),
         BASIC(waits_for_the_handshake),
         BASIC(waits_for_a_full_stream),
         BASIC(goes_down_when_nobody_answers),
         TERMINAL(goes_down_when_nobody_answers),
+        BASIC(rests_a_minute_at_most),
         BASIC(goes_down_with_the_stream),
         BASIC(estimates_by_the_line),
         BASIC(refuses_what_does_not_fit),

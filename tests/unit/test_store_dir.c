@@ -80,7 +80,7 @@ static void keeps_every_record_apart(void **state)
     size_t length;
 
     (void)state;
-    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_ICMB; kind++) {
+    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_DONORS; kind++) {
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(store->read(store->ctx, (enum fwr_store_kind)kind, slots[i], buffer,
                                          LARGE, &length),
@@ -93,7 +93,7 @@ static void keeps_every_record_apart(void **state)
         }
     }
     reopen();
-    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_ICMB; kind++) {
+    for (int kind = FWR_STORE_JOURNAL; kind <= FWR_STORE_DONORS; kind++) {
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(store->read(store->ctx, (enum fwr_store_kind)kind, slots[i], buffer,
                                          LARGE, &length),
@@ -153,8 +153,9 @@ static void unknown_kinds_are_refused(void **state)
     (void)state;
     assert_int_equal(store->read(store->ctx, (enum fwr_store_kind)0, 0, buffer, 1, &length),
                      FWR_E_ARGUMENT);
-    assert_int_equal(store->write(store->ctx, (enum fwr_store_kind)11, 0, buffer, 1),
-                     FWR_E_ARGUMENT);
+    assert_int_equal(
+        store->write(store->ctx, (enum fwr_store_kind)(FWR_STORE_DONORS + 1), 0, buffer, 1),
+        FWR_E_ARGUMENT);
     assert_int_equal(store->remove(store->ctx, (enum fwr_store_kind)99, 0), FWR_E_ARGUMENT);
 }
 

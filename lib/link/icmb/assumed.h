@@ -42,6 +42,14 @@
 #define ICMB_LEVEL_MAX     8   /* back-off of 2^level slots at most */
 #define ICMB_SPREAD        128 /* slots over which nodes spread their answers to a broadcast */
 
+/* ---- messages whose form was not known ----
+ * Bridge Message (21h) from the own BMC: addrLo addrHi data…; on the bus a request with the data
+ *   (rsSA, netFn/rsLUN, command, its data), answered with a completion code alone.
+ * Event (33h) on the bus: a request with the event's code, to the event destination.
+ * Error Report (FFh) on the bus: a request that nobody answers; it ends the request it is about.
+ * Get ICMB Address to everybody is answered by those who are not discovered; nothing else is.
+ * Probes of an address are Get ICMB Address from the address that stands for none. */
+
 /* ---- events (Send ICMB Event Message): one byte of data; the others are in icmb.h ---- */
 #define ICMB_EVENT_LAST 3
 

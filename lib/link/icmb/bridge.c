@@ -630,6 +630,14 @@ size_t fwr_icmb_bridge_next_send(struct fwr_icmb_bridge *b, uint64_t now_us, uin
     return fwr_icmb_line_next_send(&b->line, now_us, bytes, capacity);
 }
 
+int fwr_icmb_bridge_take_back(struct fwr_icmb_bridge *b)
+{
+    bool wanted = b->line.take_back;
+
+    b->line.take_back = false;
+    return wanted;
+}
+
 void fwr_icmb_bridge_status(const struct fwr_icmb_bridge *b, uint64_t now_us,
                             struct fwr_icmb_status *status)
 {

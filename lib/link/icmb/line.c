@@ -225,6 +225,10 @@ static uint64_t send_at(const struct fwr_icmb_line *line, const struct fwr_icmb_
     uint32_t slots = (uint32_t)line->slots + q->slots;
     uint32_t gap = line->config.gap[q->rank];
 
+    /* Those who ask without a pause must not keep Block Data from those who listen. */
+    if (q->rank == FWR_ICMB_RANK_BROADCAST && line->owes)
+        return silent_from(line) +
+               fwr_icmb_line_us(line, line->config.gap[FWR_ICMB_RANK_REPLY] + q->slots * ICMB_SLOT);
     if (q->rank == FWR_ICMB_RANK_REQUEST)
         slots += turn(line, q->packet.source);
     else if (q->rank == FWR_ICMB_RANK_BROADCAST)
@@ -305,6 +309,7 @@ static void begin(struct fwr_icmb_line *line, uint64_t now_us, int place)
     line->current = place;
     line->frame_length = (uint16_t)length; /* what is queued always fits */
     line->handed = line->echoed = 0;
+    line->take_back = false;
 }
 
 /* What is given away and not yet heard may be sent by the hardware whatever we do. */
@@ -391,6 +396,7 @@ static void lose(struct fwr_icmb_line *line, uint64_t now_us, bool deaf)
     struct fwr_icmb_queued *q = &line->queue[place];
 
     sign(line, &q->packet, now_us);
+    line->take_back = line->handed > line->echoed;
     line->current = -1;
     if (line->level < ICMB_LEVEL_MAX)
         line->level++;
@@ -419,6 +425,7 @@ static void win(struct fwr_icmb_line *line, uint64_t now_us)
     if (line->level > 0)
         line->level--;
     back_off(line);
+    line->owes = line->queue[place].rank == FWR_ICMB_RANK_REPLY;
     note_asker(line, &line->queue[place].packet, now_us);
     finish(line, now_us, place, FWR_OK);
 }
@@ -445,6 +452,7 @@ static bool is_late_echo(struct fwr_icmb_line *line, const struct fwr_icmb_packe
 static void take_packet(struct fwr_icmb_line *line, uint64_t now_us)
 {
     line->busy_from = now_us;
+    line->owes = false;
     note_asker(line, &line->packet, now_us);
     if (is_late_echo(line, &line->packet, now_us))
         line->statistics->echoes++;

@@ -77,8 +77,10 @@ struct fwr_icmb_line {
     struct fwr_icmb_receiver receiver;
     struct fwr_icmb_packet packet; /* being handed over */
 
-    uint64_t heard_at;  /* when the last character came */
-    bool reply_due;     /* the last packet was a request, to one node */
+    uint64_t heard_at; /* when the last character came */
+    bool reply_due;    /* the last packet was a request, to one node */
+    bool owes;         /* this node's last packet, and the bus's, was a reply: now it is the turn of
+                          those who listen */
     uint64_t busy_from; /* since then without a pause or a packet */
     uint8_t level;      /* of the back-off */
     uint16_t slots;     /* still to wait */
@@ -92,6 +94,7 @@ struct fwr_icmb_line {
     int current; /* queue place being sent; -1: none */
     uint16_t frame_length, handed, echoed;
     uint64_t echo_by;
+    bool take_back; /* what is flying is not wanted any more */
     uint8_t frame[FWR_ICMB_FRAME_MAX];
 };
 

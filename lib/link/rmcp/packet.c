@@ -17,6 +17,8 @@
 #define AUTH_TYPE_RMCP    0x06
 #define ASF_PING          0x80
 #define ASF_PONG          0x40
+#define PONG_BODY         16   /* bytes behind its header */
+#define PONG_IPMI         0x80 /* supported entities: IPMI */
 #define BARE_REFUSAL_SIZE 2
 #define ALGORITHM_SIZE    8
 
@@ -130,21 +132,58 @@ void fwr_rmcp_prefix15_encode(uint8_t *at, size_t payload_length)
     fwr_writer_u8(&writer, (uint8_t)payload_length);
 }
 
+static void put_asf(struct fwr_writer *writer, uint8_t type, uint8_t tag, uint8_t length)
+{
+    put_rmcp(writer, RMCP_CLASS_ASF);
+    fwr_writer_bytes(writer, asf_iana, sizeof(asf_iana));
+    fwr_writer_u8(writer, type);
+    fwr_writer_u8(writer, tag);
+    fwr_writer_u8(writer, 0);
+    fwr_writer_u8(writer, length);
+}
+
+void fwr_rmcp_ping_encode(uint8_t *at, uint8_t tag)
+{
+    struct fwr_writer writer;
+
+    fwr_writer_init(&writer, at, FWR_RMCP_PING_SIZE);
+    put_asf(&writer, ASF_PING, tag, 0);
+}
+
 void fwr_rmcp_pong_encode(uint8_t *at, uint8_t tag)
 {
     struct fwr_writer writer;
 
     fwr_writer_init(&writer, at, FWR_RMCP_PONG_SIZE);
-    put_rmcp(&writer, RMCP_CLASS_ASF);
-    fwr_writer_bytes(&writer, asf_iana, sizeof(asf_iana));
-    fwr_writer_u8(&writer, ASF_PONG);
-    fwr_writer_u8(&writer, tag);
-    fwr_writer_u8(&writer, 0);
-    fwr_writer_u8(&writer, 16); /* bytes that follow */
+    put_asf(&writer, ASF_PONG, tag, PONG_BODY);
     fwr_writer_bytes(&writer, asf_iana, sizeof(asf_iana));
     fwr_writer_zeros(&writer, 4);
-    fwr_writer_u8(&writer, 0x81); /* IPMI, ASF version 1 */
+    fwr_writer_u8(&writer, PONG_IPMI | 0x01); /* and ASF version 1 */
     fwr_writer_zeros(&writer, 7);
+}
+
+int fwr_rmcp_pong_decode(const uint8_t *datagram, size_t length, uint8_t *tag)
+{
+    struct fwr_reader reader;
+    uint8_t iana[sizeof(asf_iana)], version, class, type, body, entities;
+
+    fwr_reader_init(&reader, datagram, length);
+    version = fwr_reader_u8(&reader);
+    (void)fwr_reader_u16(&reader); /* as in fwr_rmcp_packet_decode */
+    class = fwr_reader_u8(&reader);
+    fwr_reader_copy(&reader, iana, sizeof(iana));
+    type = fwr_reader_u8(&reader);
+    *tag = fwr_reader_u8(&reader);
+    (void)fwr_reader_u8(&reader); /* reserved */
+    body = fwr_reader_u8(&reader);
+    (void)fwr_reader_bytes(&reader, 8); /* the vendor's own */
+    entities = fwr_reader_u8(&reader);
+    (void)fwr_reader_bytes(&reader, 7); /* interactions, reserved */
+    if (!fwr_reader_complete(&reader) || version != RMCP_VERSION || class != RMCP_CLASS_ASF ||
+        memcmp(iana, asf_iana, sizeof(iana)) != 0 || type != ASF_PONG || body != PONG_BODY ||
+        (entities & PONG_IPMI) == 0)
+        return FWR_E_MALFORMED;
+    return FWR_OK;
 }
 
 /* Eight bytes at a time where there are many: every packet's data goes through here. */

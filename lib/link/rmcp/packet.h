@@ -115,9 +115,16 @@ void fwr_rmcp_prefix_encode(uint8_t *at, uint8_t type, uint32_t session, uint32_
 #define FWR_RMCP_PREFIX15_SIZE 14
 void fwr_rmcp_prefix15_encode(uint8_t *at, size_t payload_length);
 
+/* Presence ping (ASF 2.0 section 3.2.4.3): 12 bytes. Tag 255 would ask for no answer. */
+#define FWR_RMCP_PING_SIZE 12
+void fwr_rmcp_ping_encode(uint8_t *at, uint8_t tag);
+
 /* Presence pong that answers the ping with this tag: 28 bytes. */
 #define FWR_RMCP_PONG_SIZE 28
 void fwr_rmcp_pong_encode(uint8_t *at, uint8_t tag);
+
+/* A pong of something that speaks IPMI. FWR_OK with its tag, or FWR_E_MALFORMED. */
+int fwr_rmcp_pong_decode(const uint8_t *datagram, size_t length, uint8_t *tag);
 
 /* One IPMI message, request or response (then data[0] is the completion code). */
 struct fwr_rmcp_message {

@@ -137,8 +137,23 @@ void fwr_rmcp_send_outside(struct fwr_rmcp_responder *responder, struct fwr_rmcp
     responder->status.counters.sent++;
 }
 
+/* A ping is shorter than its pong and its sender may be forged: so there are only so many pongs. */
+static bool may_pong(struct fwr_rmcp_responder *responder, uint64_t now)
+{
+    if (now - responder->pongs_since >= 1000) {
+        responder->pongs_since = now;
+        responder->pongs = 0;
+    }
+    if (responder->pongs == FWR_RMCP_PONGS_A_SECOND)
+        return false;
+    responder->pongs++;
+    return true;
+}
+
 static int on_ping(struct fwr_rmcp_responder *responder, struct fwr_rmcp_exchange *exchange)
 {
+    if (!may_pong(responder, exchange->now))
+        return FWR_E_BUSY;
     fwr_rmcp_pong_encode(exchange->reply, exchange->packet.asf_tag);
     *exchange->reply_length = FWR_RMCP_PONG_SIZE;
     responder->status.counters.sent++;

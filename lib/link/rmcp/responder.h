@@ -57,6 +57,8 @@ struct fwr_rmcp_responder {
     uint8_t login_count;
     uint64_t refusal_logged; /* when last; refusals come in floods */
     bool refusal_seen;
+    uint64_t pongs_since; /* pongs are counted from then on, for a second */
+    uint16_t pongs;
     struct fwr_rmcp_mac mac;
     struct fwr_rmcp_random random;
     struct fwr_rmcp_responder_status status;

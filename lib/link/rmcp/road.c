@@ -225,7 +225,10 @@ int fwr_rmcp_road_send(struct fwr_rmcp_road *road, uint64_t now, uint8_t command
         road->heard = now;
     road->used = now;
     *place = (struct waiting){.token = token, .sent = now, .cookie = data[0]};
-    return transmit(road, datagram, sealed);
+    error = transmit(road, datagram, sealed);
+    if (error)
+        go_down(road, now, error);
+    return error;
 }
 
 static int link_send(void *ctx, uint64_t now, uint8_t command, const uint8_t *data, size_t length)

@@ -11,30 +11,35 @@
 #include <fwrecover/error.h>
 #include <fwrecover/platform.h>
 
-#include "link/pending.h"
+#include "link/outstanding.h"
 
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   60000
 #define SILENCE_MS     4000 /* with requests on the road: nobody is there */
 #define FORGET_MS      1500 /* whoever asked has asked again by now */
-#define HANDSHAKE_MS   500  /* then it was lost */
+#define HANDSHAKE_MS   100  /* besides the time on the line */
 #define BITS           10   /* of a character: start, 8, stop */
-#define TYPICAL        24   /* bytes of most requests, frame included */
-#define ERROR_SIZE     5    /* completion code, IANA number, cookie */
+#define CC_LENGTH      0xc7
+#define DOUBTS         2  /* in a row are put down to the line */
+#define TYPICAL        24 /* bytes of most requests, frame included */
+#define ERROR_SIZE     5  /* completion code, IANA number, cookie */
 
 struct fwr_serial_road {
     const struct fwr_serial_road_config *config;
     struct fwr_link link;
     struct fwr_link_limits limits;
-    bool open;         /* the stream is */
+    enum { UNKNOWN, CLOSED, OPEN } stream;
     bool unready;      /* the peer has not said that it takes the next packet */
+    bool refused;      /* and a packet would have gone */
     bool unanswered;   /* something was sent since an answer last came */
     uint64_t sent;     /* when the last packet went */
+    uint64_t ready_at; /* when the peer must have said so, or its word was lost */
     uint64_t heard;    /* when an answer last came, or the first packet after it went */
     uint64_t retry_at; /* nobody answered: down until then; 0: not down */
     uint32_t pause;    /* ms, doubled with every failure */
     uint32_t line_ms;  /* what a full window takes on the line, there and back */
-    struct fwr_pending pending;
+    uint8_t doubts;    /* refusals that blame the request, in a row */
+    struct fwr_outstanding outstanding;
     struct fwr_serial_counters counters;
     struct fwr_frame_decoder decoder;
 };
@@ -89,7 +94,7 @@ static bool are_possible(const struct fwr_link_limits *limits, enum fwr_serial_m
 static void reset(struct fwr_serial_road *road)
 {
     /* The stream may lead to someone else next time, who knows nothing of these. */
-    memset(&road->pending, 0, sizeof(road->pending));
+    memset(&road->outstanding, 0, sizeof(road->outstanding));
     fwr_frame_decoder_reset(&road->decoder);
     road->unready = false;
     road->unanswered = false;
@@ -99,7 +104,7 @@ static void reset(struct fwr_serial_road *road)
 void fwr_serial_road_opened(struct fwr_serial_road *road, uint64_t now)
 {
     reset(road);
-    road->open = true;
+    road->stream = OPEN;
     road->heard = now;
     road->config->state(road->config->ctx, FWR_OK, &road->limits);
 }
@@ -108,14 +113,14 @@ void fwr_serial_road_closed(struct fwr_serial_road *road, uint64_t now, int erro
 {
     (void)now;
     reset(road);
-    road->open = false;
+    road->stream = CLOSED;
     road->config->state(road->config->ctx, error, NULL);
 }
 
 /* The stream is open, but nobody is at its other end. */
 static void go_silent(struct fwr_serial_road *road, uint64_t now)
 {
-    fwr_pending_expire(&road->pending, now, now);
+    fwr_outstanding_expire(&road->outstanding, now, now);
     road->unready = false;
     road->unanswered = false;
     road->pause = road->pause == 0 ? PAUSE_FIRST_MS : road->pause * 2;
@@ -166,21 +171,26 @@ int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t com
 {
     uint8_t frame[FWR_SERIAL_FRAME_MAX];
     uint8_t sequence;
+    size_t size;
     int error;
 
-    if (!road->open || road->retry_at > now)
+    if (road->stream == UNKNOWN)
+        return FWR_E_BUSY;
+    if (road->stream == CLOSED && road->config->opening != NULL &&
+        road->config->opening(road->config->ctx))
+        return FWR_E_BUSY;
+    if (road->stream == CLOSED || road->retry_at > now)
         return FWR_E_SESSION_CLOSED;
     if (length < 1 || length > road->limits.max_request)
         return FWR_E_LENGTH;
-    if (road->unready && now < road->sent + HANDSHAKE_MS + road->line_ms)
+    road->refused = road->unready && now < road->ready_at;
+    if (road->refused)
         return FWR_E_BUSY;
-    error = fwr_pending_add(&road->pending, now, road->limits.window, command, data[0], &sequence);
-    if (error != FWR_OK)
-        return error;
-    error = road->config->transmit(road->config->ctx, frame,
-                                   build(road, sequence, command, data, length, frame));
+    sequence = fwr_outstanding_add(&road->outstanding, now, road->limits.window, command, data[0]);
+    size = build(road, sequence, command, data, length, frame);
+    error = road->config->transmit(road->config->ctx, frame, size);
     if (error != FWR_OK) {
-        fwr_pending_undo(&road->pending, sequence);
+        fwr_outstanding_undo(&road->outstanding, sequence);
         return error;
     }
     if (!road->unanswered || now >= road->sent + SILENCE_MS + road->line_ms)
@@ -188,15 +198,27 @@ int fwr_serial_road_send(struct fwr_serial_road *road, uint64_t now, uint8_t com
     road->sent = now;
     road->unanswered = true;
     road->unready = expects_handshake(road);
+    road->ready_at = now + HANDSHAKE_MS + line_time(FWR_SERIAL_BASIC, 2 * size, road->config->baud);
     road->counters.sent++;
     return FWR_OK;
 }
 
 /* ---- replies ---- */
 
+/* Refusals that blame the request: unknown, too short or too long, out of range. A zero that was
+ * lost or made up on the way leaves the checksum as it was, and requests have many; so whoever
+ * says such a thing should see the request again before it means anything. */
+static bool is_doubtful(struct fwr_serial_road *road, uint8_t code)
+{
+    bool blames = code == 0xc1 || code == 0xc7 || code == 0xc9 || code == 0xcc;
+
+    road->doubts = blames && road->doubts < DOUBTS ? (uint8_t)(road->doubts + 1) : 0;
+    return road->doubts > 0;
+}
+
 /* A stack that refuses may do so without our number and cookie; the sequence number says which
  * request it means. */
-static void hand_over(struct fwr_serial_road *road, const struct fwr_pending_request *request,
+static void hand_over(struct fwr_serial_road *road, const struct fwr_outstanding_request *request,
                       const struct fwr_rmcp_message *message)
 {
     uint8_t error[ERROR_SIZE] = {message->data[0]};
@@ -215,8 +237,9 @@ static void hand_over(struct fwr_serial_road *road, const struct fwr_pending_req
 static void take(struct fwr_serial_road *road, uint64_t now)
 {
     const struct fwr_rmcp_message *message = &road->decoder.message;
-    const struct fwr_pending_request *request =
-        &road->pending.requests[message->sequence % FWR_PENDING_SEQUENCES];
+    const struct fwr_outstanding_request *request =
+        &road->outstanding.requests[message->sequence % FWR_OUTSTANDING_SEQUENCES];
+    bool late;
 
     if (message->netfn != FWR_NETFN_OEM_REPLY ||
         (mode(road) == FWR_SERIAL_BASIC &&
@@ -224,24 +247,28 @@ static void take(struct fwr_serial_road *road, uint64_t now)
         road->counters.foreign++;
         return;
     }
-    if (message->length < 1 || request->state != FWR_PENDING_WAITING ||
-        message->command != (uint8_t)(road->config->command_base + request->command)) {
-        road->counters.late++;
+    if (message->length < 1 ||
+        message->command != (uint8_t)(road->config->command_base + request->command) ||
+        !fwr_outstanding_take(&road->outstanding, message->sequence, &late)) {
+        road->counters.stray++;
         return;
     }
-    fwr_pending_take(&road->pending, message->sequence);
+    /* One that comes late is handed on, too: the engine knows it by its cookie, and learns how
+     * slow the road is. */
+    road->counters.late += late;
     road->unready = false;
     road->unanswered = false;
     road->heard = now;
     road->pause = 0;
     road->counters.received++;
-    hand_over(road, request, message);
+    if (!is_doubtful(road, message->data[0]))
+        hand_over(road, request, message);
 }
 
 void fwr_serial_road_receive(struct fwr_serial_road *road, uint64_t now, const uint8_t *bytes,
                              size_t length)
 {
-    for (size_t i = 0; i < length && road->open; i++) {
+    for (size_t i = 0; i < length && road->stream == OPEN; i++) {
         switch (fwr_frame_decoder_byte(&road->decoder, bytes[i])) {
         case FWR_FRAME_MESSAGE:
             take(road, now);
@@ -260,35 +287,43 @@ void fwr_serial_road_receive(struct fwr_serial_road *road, uint64_t now, const u
 
 /* ---- time ---- */
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t fwr_serial_road_next_timeout(const struct fwr_serial_road *road)
 {
-    uint64_t next, silence;
+    uint64_t next;
 
-    if (!road->open)
+    if (road->stream != OPEN)
         return FWR_NEVER;
     if (road->retry_at != 0)
         return road->retry_at;
-    if (road->pending.waiting == 0)
-        return FWR_NEVER;
-    next = fwr_pending_oldest(&road->pending) + FORGET_MS + road->line_ms;
-    silence = road->heard + SILENCE_MS + road->line_ms;
-    return next < silence ? next : silence;
+    /* Who was refused wants to know when to ask again. */
+    next = road->unready && road->refused ? road->ready_at : FWR_NEVER;
+    if (road->outstanding.waiting == 0)
+        return next;
+    next = earlier(next, fwr_outstanding_oldest(&road->outstanding) + FORGET_MS + road->line_ms);
+    return earlier(next, road->heard + SILENCE_MS + road->line_ms);
 }
 
 void fwr_serial_road_timeout(struct fwr_serial_road *road, uint64_t now)
 {
     uint64_t patience = (uint64_t)FORGET_MS + road->line_ms;
 
-    if (!road->open)
+    if (road->stream != OPEN)
         return;
     if (road->retry_at != 0 && now >= road->retry_at)
         fwr_serial_road_retry(road);
-    if (road->pending.waiting == 0)
+    if (now >= road->ready_at)
+        road->unready = false;
+    if (road->outstanding.waiting == 0)
         return;
     if (now >= road->heard + SILENCE_MS + road->line_ms)
         go_silent(road, now);
     else if (now >= patience)
-        fwr_pending_expire(&road->pending, now, now - patience);
+        fwr_outstanding_expire(&road->outstanding, now, now - patience);
 }
 
 /* ---- life ---- */

@@ -3,8 +3,8 @@
  * Record: the frame of every small record in the BMC's store: a format version in front, a CRC-32
  * over all before it at the end. A version above ours is refused, not guessed.
  */
-#ifndef FWR_LIB_ENGINE_RECORD_H
-#define FWR_LIB_ENGINE_RECORD_H
+#ifndef FWR_WIRE_RECORD_H
+#define FWR_WIRE_RECORD_H
 
 #include <stddef.h>
 #include <stdint.h>
