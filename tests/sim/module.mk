@@ -87,9 +87,10 @@ MOSTLYCLEANFILES += fleet.json fleet.svg
 box_sources = tests/sim/queue.c tests/sim/queue.h tests/sim/box.h tests/sim/box.c \
 	tests/sim/box-plan.c tests/sim/box-node.c tests/sim/box-bmc.c tests/sim/box-watch.c \
 	tests/sim/box-console.c tests/sim/box-liar.c tests/sim/box-hand.c tests/sim/box-net.c \
-	tests/sim/box-mischief.c tests/sim/box-trace.c
+	tests/sim/box-icmb.c tests/sim/box-mischief.c tests/sim/box-trace.c
 check_LTLIBRARIES += tests/sim/libbox.la
 tests_sim_libbox_la_SOURCES = $(box_sources)
+tests_sim_libbox_la_LIBADD = tests/sim/libicmb.la
 check_PROGRAMS += tests/sim/sim
 tests_sim_sim_LDADD = tests/sim/libbox.la $(LDADD)
 check_PROGRAMS += tests/sim/test_box
