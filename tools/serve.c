@@ -29,7 +29,7 @@ struct server {
     /* the command line */
     struct tool_list listen, interfaces, serial, bluetooth, suites;
     const char *user, *password_file, *kg_file, *trust_path;
-    const char *password_argument, *serial_mode;
+    const char *password_argument, *serial_mode, *coding;
     struct tool_u32 serial_message, transfers, rate, session_limit, idle, iana;
     bool json, verbose;
 
@@ -76,6 +76,22 @@ static int open_image(struct server *server, const char *envelope, const char *r
         server->donor_config.max_leaves = fwr_manifest_leaf_count(&manifest);
     if (manifest.block_size > server->donor_config.max_block_size)
         server->donor_config.max_block_size = manifest.block_size;
+    return TOOL_OK;
+}
+
+/* Recipients ask for coded blocks on slow roads only, and coding costs memory. */
+static int choose_codecs(struct server *server)
+{
+    bool slow = server->serial.count > 0 || server->bluetooth.count > 0;
+    int codec = slow ? FWR_CODEC_LZ4 : FWR_CODEC_NONE;
+
+    if (server->coding != NULL && strcmp(server->coding, "lz4") == 0)
+        codec = FWR_CODEC_LZ4;
+    else if (server->coding != NULL && strcmp(server->coding, "none") == 0)
+        codec = FWR_CODEC_NONE;
+    else if (server->coding != NULL)
+        return tool_usage("--coding %s: not lz4 or none", server->coding);
+    server->donor_config.codecs = (uint8_t)(1 << codec);
     return TOOL_OK;
 }
 
@@ -238,8 +254,10 @@ static void print_end(const struct server *server)
 
 static int run(struct server *server, char **files, unsigned count)
 {
-    int status = tool_trust_read(server->trust_path, &server->trust);
+    int status = choose_codecs(server);
 
+    if (status == TOOL_OK)
+        status = tool_trust_read(server->trust_path, &server->trust);
     for (unsigned i = 0; i < count && status == TOOL_OK; i += 2)
         status = open_image(server, files[i], files[i + 1]);
     if (status == TOOL_OK)
@@ -306,6 +324,8 @@ int tool_serve(int argc, char **argv)
          FWR_DONOR_TRANSFERS_MAX},
         {"rate", 0, TOOL_U32, &server.rate, "BYTES", "most bytes per second of all transfers [any]",
          1, 0},
+        {"coding", 0, TOOL_TEXT, &server.coding, "CODEC",
+         "of blocks for slow roads: lz4 (default with --serial or --bluetooth) or none", 0, 0},
         {"sessions", 0, TOOL_U32, &server.session_limit, "N", "at once [8]", 1, UINT8_MAX},
         {"idle", 0, TOOL_U32, &server.idle, "SECONDS", "until a silent session ends [60]", 1,
          86400},
