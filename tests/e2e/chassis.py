@@ -9,7 +9,7 @@ import lab as e2e
 from lab import need
 
 BAUD, BITS = 19200, 10
-# Data of a Read Tree or Read Blocks packet; of a reply the payload lacks completion code and cookie.
+# Data of a Read Blocks packet; what a reply has before its payload: completion code and cookie.
 REQUEST, REPLY_HEAD = 14, 2
 
 
@@ -73,15 +73,14 @@ class Meter:
         # Bytes a second: whole blocks, one exchange after the other, and nothing else.
         self.limit = BAUD / BITS * self.block / self.exchange
         self.before = bus.stats()
-        self.begin = time.monotonic()
 
     def stop(self, status):
         """Called when the recovery is over; `status` is the recipient's."""
-        self.seconds = time.monotonic() - self.begin
         after = self.bus.stats()
         self.characters, self.packets, self.collisions = (
             after[key] - self.before[key] for key in ("characters", "packets", "collisions"))
         self.payload = status.bytes_received
+        self.seconds = status.elapsed_ms / 1000
         # Nearly every packet is a request or its reply, so that they share the gaps evenly.
         self.taken = self.characters + self.packets * (self.gap + self.gap_reply) / 2
         self.by_clock = self.payload / self.seconds / self.limit
