@@ -19,7 +19,7 @@ fwrecover_SOURCES = tools/fwrecover.c \
 fwrecover_SOURCES += tools/net.c tools/net.h tools/secrets.c tools/secrets.h
 fwrecover_SOURCES += tools/bmc.c tools/bmc.h tools/bmc-session.c tools/push.c \
 	tools/scan.c tools/scan.h tools/listener.h
-fwrecover_SOURCES += tools/progress.c tools/progress.h tools/road.c tools/road.h \
+fwrecover_SOURCES += tools/peers.c tools/peers.h tools/progress.c tools/progress.h tools/road.c tools/road.h \
 	tools/road-icmb.c tools/road-rmcp.c tools/road-serial.c tools/line.c tools/line.h \
 	tools/outbox.c tools/outbox.h
 if RECIPIENT
