@@ -56,7 +56,7 @@ static void on_state(void *ctx, struct tool_road *road, int error)
 
 int tool_bmc_open(struct tool_bmc *bmc, enum fwr_privilege privilege)
 {
-    static const struct tool_road_events events = {on_reply, on_state};
+    static const struct tool_road_events events = {.reply = on_reply, .state = on_state};
     int status = TOOL_OK;
 
     if (bmc->host == NULL)

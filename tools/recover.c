@@ -243,7 +243,14 @@ static void on_state(void *ctx, struct tool_road *road, int error)
                        &road->limits);
 }
 
-static const struct tool_road_events road_events = {on_reply, on_state};
+static void on_heard(void *ctx, struct tool_road *road, const uint8_t *data, size_t length)
+{
+    struct recovery *recovery = ctx;
+
+    fwr_recipient_heard(recovery->recipient, tool_now(), peer_of(recovery, road), data, length);
+}
+
+static const struct tool_road_events road_events = {on_reply, on_state, on_heard};
 
 /* ---- who is found ---- */
 
