@@ -21,6 +21,7 @@
 #include <fwrecover/error.h>
 #include <fwrecover/flash-file.h>
 #include <fwrecover/host-null.h>
+#include <fwrecover/lan.h>
 #include <fwrecover/oem.h>
 #include <fwrecover/recipient.h>
 #include <fwrecover/rmcp-road.h>
@@ -95,9 +96,7 @@ static struct fwr_rmcp_road *make_road(void *storage, char *arguments[],
     check(password ? FWR_OK : FWR_E_SESSION_AUTH, "FWRECOVER_PASSWORD");
     if (getaddrinfo(arguments[1], arguments[2], &hints, &address) != 0)
         check(FWR_E_NO_DONOR, arguments[1]);
-    fd = socket(address->ai_family, SOCK_DGRAM, 0);
-    if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) != 0)
-        check(FWR_E_IO, arguments[1]);
+    check(fwr_lan_connect(&fd, address->ai_addr, address->ai_addrlen, NULL), arguments[1]);
     freeaddrinfo(address);
     session.platform = platform;
     session.user = arguments[3];

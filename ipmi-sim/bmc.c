@@ -338,6 +338,7 @@ static bool build_donor(struct sim_bmc *bmc)
         .max_leaves = largest / FWR_BLOCK_SIZE_MIN,
         .max_transfers = config->transfers,
         .bytes_per_second = config->bytes_per_second,
+        .codecs = config->codecs,
     };
     size = fwr_donor_storage(&bmc->donor_config);
     bmc->donor_storage = calloc(1, size > 0 ? size : 1);

@@ -150,6 +150,7 @@ static cfg_opt_t policy_options[] = {
 static cfg_opt_t serve_options[] = {
     CFG_INT("transfers", 0, CFGF_NONE),
     CFG_INT("bytes_per_second", 0, CFGF_NONE),
+    CFG_STR("coding", NULL, CFGF_NONE),
     CFG_END(),
 };
 
@@ -312,6 +313,9 @@ static const char *const guard_names[] = {"always", "update", "never", NULL};
 static const char *const medium_names[] = {"local",  "lan",  "wlan", "bluetooth",
                                            "serial", "icmb", NULL};
 
+/* As enum fwr_codec. */
+static const char *const coding_names[] = {"none", "lz4", NULL};
+
 /* As enum fwr_serial_mode, and as enum fwr_privilege from USER on. */
 static const char *const mode_names[] = {"basic", "terminal", NULL};
 static const char *const privilege_names[] = {"user", "operator", "admin", NULL};
@@ -324,6 +328,11 @@ static int check_mode(cfg_t *cfg, cfg_opt_t *option)
 static int check_privilege(cfg_t *cfg, cfg_opt_t *option)
 {
     return check_name(cfg, option, privilege_names) < 0 ? -1 : 0;
+}
+
+static int check_coding(cfg_t *cfg, cfg_opt_t *option)
+{
+    return check_name(cfg, option, coding_names) < 0 ? -1 : 0;
 }
 
 static int check_baud(cfg_t *cfg, cfg_opt_t *option)
@@ -596,6 +605,7 @@ static void set_checks(cfg_t *cfg)
     cfg_set_validate_func(cfg, "icmb|connector", check_connector);
     cfg_set_validate_func(cfg, "recovery|guard", check_guard);
     cfg_set_validate_func(cfg, "policy|refuse", check_medium);
+    cfg_set_validate_func(cfg, "serve|coding", check_coding);
 }
 
 /* ---- taking what was said ---- */
@@ -895,6 +905,19 @@ static void take_recovery(struct sim_config *config, cfg_t *cfg)
     config->bytes_per_second = (uint32_t)cfg_getint(serve, "bytes_per_second");
 }
 
+/* Coding is for the roads on which recipients ask for it, and costs memory: by itself it is there
+ * where such a road is. */
+static void take_coding(struct sim_config *config, cfg_t *cfg)
+{
+    const char *coding = cfg_getstr(cfg_getsec(cfg, "serve"), "coding");
+    bool slow = config->serial_count > 0 || config->icmb.device != NULL;
+    int codec = coding != NULL ? index_of(coding_names, coding)
+                : slow         ? FWR_CODEC_LZ4
+                               : FWR_CODEC_NONE;
+
+    config->codecs = (uint8_t)(1 << codec);
+}
+
 /* What no single line can tell: sections that are not there, and too many of them. */
 static bool check_whole(cfg_t *cfg, const char *file)
 {
@@ -958,6 +981,7 @@ static bool take(struct sim_config *config, cfg_t *cfg, const char *file)
                          file))
             return false;
     }
+    take_coding(config, cfg);
     for (unsigned i = 0; i < cfg_size(cfg, "donor"); i++) {
         cfg_t *section = cfg_getnsec(cfg, "donor", i);
         struct sim_donor_config *donor = &config->donors[config->donor_count++];

@@ -125,6 +125,7 @@ struct sim_config {
 
     uint8_t transfers;
     uint32_t bytes_per_second;
+    uint8_t codecs; /* bit n: enum fwr_codec value n */
 
     struct sim_icmb_config icmb;
 

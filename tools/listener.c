@@ -345,13 +345,15 @@ void tool_listeners_close(struct tool_listeners *listeners)
 
 size_t tool_listeners_handles(const struct tool_listeners *listeners, struct pollfd *handles)
 {
+    size_t count = 0;
+
     for (uint16_t i = 0; i < listeners->count; i++) {
         const struct tool_listener *listener = &listeners->items[i];
 
-        handles[2 * i] = (struct pollfd){.fd = listener->fd, .events = POLLIN};
-        handles[2 * i + 1] = (struct pollfd){.fd = listener->broadcast_fd, .events = POLLIN};
+        handles[count++] = (struct pollfd){.fd = listener->fd, .events = POLLIN};
+        handles[count++] = (struct pollfd){.fd = listener->broadcast_fd, .events = POLLIN};
     }
-    return 2u * listeners->count;
+    return count;
 }
 
 uint64_t tool_listeners_next_timeout(const struct tool_listeners *listeners)
@@ -371,9 +373,9 @@ void tool_listeners_work(struct tool_listeners *listeners, const struct pollfd *
     for (uint16_t i = 0; i < listeners->count; i++) {
         struct tool_listener *listener = &listeners->items[i];
 
-        if (handles[2 * i].revents != 0)
+        if (handles++->revents != 0)
             readable(listener, listener->fd);
-        if (handles[2 * i + 1].revents != 0)
+        if (handles++->revents != 0)
             readable(listener, listener->broadcast_fd);
         timeout(listener, tool_now());
     }

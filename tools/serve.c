@@ -30,7 +30,7 @@ struct server {
     /* the command line */
     struct tool_list listen, interfaces, serial, bluetooth, icmb, suites;
     const char *user, *password_file, *kg_file, *trust_path;
-    const char *password_argument, *serial_mode;
+    const char *password_argument, *serial_mode, *coding;
     struct tool_u32 serial_message, icmb_packet, transfers, rate, session_limit, idle, iana;
     bool json, verbose;
 
@@ -81,6 +81,22 @@ static int open_image(struct server *server, const char *envelope, const char *r
     return TOOL_OK;
 }
 
+/* Recipients ask for coded blocks on slow roads only, and coding costs memory. */
+static int choose_codecs(struct server *server)
+{
+    bool slow = server->serial.count + server->bluetooth.count + server->icmb.count > 0;
+    int codec = slow ? FWR_CODEC_LZ4 : FWR_CODEC_NONE;
+
+    if (server->coding != NULL && strcmp(server->coding, "lz4") == 0)
+        codec = FWR_CODEC_LZ4;
+    else if (server->coding != NULL && strcmp(server->coding, "none") == 0)
+        codec = FWR_CODEC_NONE;
+    else if (server->coding != NULL)
+        return tool_usage("--coding %s: not lz4 or none", server->coding);
+    server->donor_config.codecs = (uint8_t)(1 << codec);
+    return TOOL_OK;
+}
+
 static int start_donor(struct server *server)
 {
     struct fwr_donor_config *config = &server->donor_config;
@@ -94,9 +110,6 @@ static int start_donor(struct server *server)
     config->images = server->sources;
     config->max_transfers = (uint8_t)server->transfers.value;
     config->bytes_per_second = server->rate.value;
-    if (server->serial.count + server->icmb.count >
-        0) /* coding costs memory: for slow roads only */
-        config->codecs = 1 << FWR_CODEC_LZ4;
     size = fwr_donor_storage(config);
     if (size == 0)
         return tool_usage("serve: the images are too large for this build");
@@ -261,8 +274,10 @@ static void print_end(const struct server *server)
 
 static int run(struct server *server, char **files, unsigned count)
 {
-    int status = tool_trust_read(server->trust_path, &server->trust);
+    int status = choose_codecs(server);
 
+    if (status == TOOL_OK)
+        status = tool_trust_read(server->trust_path, &server->trust);
     for (unsigned i = 0; i < count && status == TOOL_OK; i += 2)
         status = open_image(server, files[i], files[i + 1]);
     if (status == TOOL_OK)
@@ -336,6 +351,8 @@ int tool_serve(int argc, char **argv)
          FWR_DONOR_TRANSFERS_MAX},
         {"rate", 0, TOOL_U32, &server.rate, "BYTES", "most bytes per second of all transfers [any]",
          1, 0},
+        {"coding", 0, TOOL_TEXT, &server.coding, "CODEC",
+         "of blocks for slow roads: lz4 (default where such a road is) or none", 0, 0},
         {"sessions", 0, TOOL_U32, &server.session_limit, "N", "at once [8]", 1, UINT8_MAX},
         {"idle", 0, TOOL_U32, &server.idle, "SECONDS", "until a silent session ends [60]", 1,
          86400},

@@ -35,6 +35,7 @@
 #define FWR_RETRY_MIN_MS    1000
 #define FWR_RETRY_MAX_MS    600000
 #define FWR_RETRY_PERIOD_MS 1000
+#define FWR_CODEC_BITS      8 /* that Get Capabilities has */
 
 /* The coded stream made last: a recipient reads it in slices. */
 struct fwr_coded {
@@ -495,7 +496,9 @@ static bool is_legal_read(const struct fwr_donor *d, const struct fwr_caller *ca
         return false;
     if (command == FWR_CMD_READ_TREE)
         return request->codec == FWR_CODEC_NONE && request->skip == 0;
-    return codec == FWR_CODEC_NONE ? request->skip == 0 : (d->config.codecs >> codec & 1) != 0;
+    if (codec == FWR_CODEC_NONE)
+        return request->skip == 0;
+    return codec < FWR_CODEC_BITS && (d->config.codecs >> codec & 1) != 0;
 }
 
 static int answer_read(struct fwr_donor *d, uint64_t now, const struct fwr_caller *caller,

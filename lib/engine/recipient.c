@@ -339,6 +339,7 @@ void fwr_recipient_peer(struct fwr_recipient *r, uint64_t now, uint8_t peer, int
     if (peer >= r->config.peer_count)
         return;
     bool found = error == FWR_OK && fwr_negotiate_is_spare(r, peer);
+    bool opened = error == FWR_OK && limits && r->peers[peer].reach != FWR_OK;
     r->peers[peer].reach = error;
     if (error == FWR_OK && limits && limits->max_reply >= FWR_LINK_MIN_REPLY && limits->window > 0)
         r->peers[peer].limits = *limits;
@@ -348,6 +349,10 @@ void fwr_recipient_peer(struct fwr_recipient *r, uint64_t now, uint8_t peer, int
         fwr_negotiate_found(r, peer);
     if (error == FWR_OK)
         fwr_roads_came(r, peer);
+    /* A road that was down and is open now is what a pause for want of donors waits for. */
+    if (opened && r->phase == FWR_PHASE_BACKOFF &&
+        (r->reason == FWR_E_DONORS_LOST || r->reason == FWR_E_NO_DONOR))
+        r->deadline = now;
 }
 
 /* Keeps the chosen image's donors at work: brings in the next best when one was lost. */

@@ -21,7 +21,7 @@
 #include <fwrecover/rmcp.h>
 
 #define SOCKET_BUFFERS   (1 << 20) /* a window of replies to each of many peers */
-#define DEPTH_MAX        4         /* interfaces that stand on others */
+#define INTERFACES_MAX   32        /* of those that one stands on, looked at */
 #define PATH_SIZE        512
 #define IPV4_OVERHEAD    28 /* IP and UDP headers */
 #define IPV6_OVERHEAD    48
@@ -73,35 +73,58 @@ static enum fwr_medium own_medium(const char *folder, const char *interface)
     return FWR_MEDIUM_LAN;
 }
 
-static int medium_of(const char *sysfs, const char *interface, int depth, enum fwr_medium *medium)
+/* The interfaces still to be looked at: one, and what it stands on, and so on. */
+struct stack {
+    unsigned count; /* ever put there */
+    char names[INTERFACES_MAX][FWR_LAN_NAME_MAX];
+};
+
+static void put(struct stack *stack, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (stack->count == INTERFACES_MAX || length == 0 || length >= FWR_LAN_NAME_MAX ||
+        name[0] == '.' || strchr(name, '/') != NULL)
+        return;
+    memcpy(stack->names[stack->count++], name, length + 1);
+}
+
+/* Puts what the interface stands on, too. */
+static int look_at(const char *sysfs, const char *interface, struct stack *stack,
+                   enum fwr_medium *worst)
 {
     static const char prefix[] = "lower_";
     char folder[PATH_SIZE];
     const struct dirent *entry;
+    enum fwr_medium own;
     DIR *dir = NULL;
 
-    *medium = FWR_MEDIUM_LAN;
-    if (interface[0] == '\0' || interface[0] == '.' || strchr(interface, '/') != NULL ||
-        snprintf(folder, sizeof(folder), "%s/class/net/%s", sysfs, interface) >=
+    if (snprintf(folder, sizeof(folder), "%s/class/net/%s", sysfs, interface) >=
             (int)sizeof(folder) ||
         (dir = opendir(folder)) == NULL)
         return FWR_E_INTERFACE;
-    *medium = own_medium(folder, interface);
-    while (depth < DEPTH_MAX && (entry = readdir(dir)) != NULL) {
-        enum fwr_medium below;
-
-        if (strncmp(entry->d_name, prefix, sizeof(prefix) - 1) == 0 &&
-            medium_of(sysfs, entry->d_name + sizeof(prefix) - 1, depth + 1, &below) == FWR_OK &&
-            below > *medium)
-            *medium = below;
-    }
+    own = own_medium(folder, interface);
+    if (own > *worst)
+        *worst = own;
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, prefix, sizeof(prefix) - 1) == 0)
+            put(stack, entry->d_name + sizeof(prefix) - 1);
     closedir(dir);
     return FWR_OK;
 }
 
 int fwr_lan_medium(const char *sysfs, const char *interface, enum fwr_medium *medium)
 {
-    return medium_of(sysfs != NULL ? sysfs : "/sys", interface, 0, medium);
+    struct stack stack = {.count = 0};
+
+    *medium = FWR_MEDIUM_LAN;
+    put(&stack, interface);
+    if (stack.count == 0 ||
+        look_at(sysfs != NULL ? sysfs : "/sys", interface, &stack, medium) != FWR_OK)
+        return FWR_E_INTERFACE;
+    for (unsigned i = 1; i < stack.count; i++) /* what is not there any more is passed over */
+        look_at(sysfs != NULL ? sysfs : "/sys", stack.names[i], &stack, medium);
+    return FWR_OK;
 }
 
 /* ---- interfaces ---- */

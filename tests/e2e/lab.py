@@ -120,6 +120,18 @@ class Status:
         return STATES[self.state] if self.state < len(STATES) else str(self.state)
 
 
+class Peer:
+    """An entry of the peers page."""
+
+    MEDIA = "local lan wlan bluetooth serial icmb".split()
+
+    def __init__(self, entry):
+        self.peer, medium, self.reason, flags, self.tag, self.bytes, self.rate, self.round_trip = (
+            struct.unpack("<BBBB8sIIH", entry[:22]))
+        self.medium = self.MEDIA[medium]
+        self.asked, self.carries, self.dropped = (bool(flags >> bit & 1) for bit in range(3))
+
+
 class Witness:
     """The page shared with tests/e2e/witness.c in one process at a time: what it did, and where
     it is to stop."""
@@ -343,6 +355,12 @@ donor "{other.name}" {{
 
     def status(self):
         return Status(self.page(PAGE_STATUS))
+
+    def peers(self):
+        page = self.page(PAGE_PEERS)
+        count, size = page[0], page[1]
+        need(len(page) == 4 + count * size, f"peers page of {len(page)} bytes")
+        return [Peer(page[4 + i * size:4 + (i + 1) * size]) for i in range(count)]
 
     def short_status(self):
         """Get Status: state, reason, permille, fetched, reused, run."""

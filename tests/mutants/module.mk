@@ -6,7 +6,7 @@ dist_check_SCRIPTS += tests/mutants/run
 if RECIPIENT
 if DONOR
 MUTANTS =
-run_mutants = CC='$(CC)' FLAGS='$(CFLAGS) $(CRYPTO_CFLAGS)' LIBS='$(CRYPTO_LIBS) $(CMOCKA_LIBS)' \
+run_mutants = CC='$(CC)' FLAGS='$(CFLAGS) $(CRYPTO_CFLAGS)' LIBS='$(CRYPTO_LIBS) $(LZ4_LIBS) $(CMOCKA_LIBS)' \
 	SOURCES='$(fwr_sources) $(fwr_file_sources) $(fwr_emulator_sources)' \
 	srcdir='$(srcdir)' builddir='$(builddir)' $(srcdir)/tests/mutants/run
 mutants:

@@ -106,6 +106,10 @@ static void send_all(struct box_node *n)
     struct box_bmc *b = n->bmc;
     struct fwr_outgoing out;
 
+    if (n->box->bus != NULL) {
+        box_bus_pump(n);
+        return;
+    }
     while (fwr_recipient_next_send(b->recipient, box_clock(n), &out)) {
         struct box_message *m = box_message_new(n->box);
         m->from = n->index;

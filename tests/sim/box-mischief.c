@@ -72,6 +72,8 @@ static void weather(struct box *box)
     box->wires.delay_ms = 1 + box_draw(box, 60);
     box_say(box, NULL, "the wires lose %u in a thousand, and take %u ms", box->wires.loss,
             box->wires.delay_ms);
+    if (box->bus != NULL)
+        box_bus_weather(box);
 }
 
 static void jump(struct box *box)
@@ -108,6 +110,8 @@ static void damage(struct box *box)
 
     if (n->bmc->host.held)
         return;
+    if (box->bus != NULL) /* else there is no end to it */
+        length = box->block_size;
     box->counts[BOX_DAMAGE]++;
     box_say(box, n, "its flash is damaged at %#x", offset);
     box_damage(n, offset, length);
@@ -145,7 +149,7 @@ static void road(struct box *box)
     struct box_node *n = some_bmc(box);
     uint8_t to = (uint8_t)box_draw(box, box->node_count);
 
-    if (!n->up || box_severed(box, n->index, to))
+    if (!n->up || box_severed(box, n->index, to) || box->bus != NULL)
         return;
     box_bmc_road(n, to, FWR_E_SESSION_CLOSED);
     if (box_chance(box, 80))
@@ -190,6 +194,8 @@ void box_calm(struct box *box)
     box->wires.loss = box->wires.duplication = box->wires.corruption = 0;
     box->wires.delay_ms = 5;
     box_part(box, 0, false);
+    if (box->bus != NULL)
+        box_bus_weather(box);
     for (uint8_t i = 0; i < box->node_count; i++) {
         struct box_node *n = &box->nodes[i];
         if (n->up && n->stopped) {

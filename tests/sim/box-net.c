@@ -118,6 +118,11 @@ void box_arrive(struct box *box, struct box_message *m)
 {
     struct box_node *n = &box->nodes[m->to];
 
+    if (m->bus) {
+        box_bus_answer(box, m);
+        box_message_free(box, m);
+        return;
+    }
     if (n->up && !box_severed(box, m->from, m->to)) {
         box_trace_message(box, BOX_TRACE_CAME, m, 0);
         if (m->reply)
@@ -133,6 +138,10 @@ void box_arrive(struct box *box, struct box_message *m)
 void box_part(struct box *box, uint64_t apart, bool told)
 {
     box->wires.apart = apart;
+    if (box->bus != NULL) { /* its roads tell by themselves */
+        box_bus_part(box);
+        return;
+    }
     for (uint8_t i = 0; i < box->bmc_count; i++)
         for (uint8_t k = 0; k < box->node_count; k++) {
             uint16_t bit = (uint16_t)(1u << k), *closed = &box->wires.closed[i];

@@ -127,6 +127,8 @@ void box_donor_boot(struct box_node *n)
                                              &n->donor_config, box_clock(n)) != FWR_OK)
         abort();
     n->oem.donor = n->donor;
+    if (n->box->bus != NULL)
+        box_bus_on(n);
     n->allowance = INT64_MAX; /* a full burst */
     n->allowance_at = box_clock(n);
 }
@@ -150,6 +152,8 @@ void box_node_free(struct box_node *n)
 
 void box_node_die(struct box_node *n)
 {
+    if (n->box->bus != NULL)
+        box_bus_off(n);
     donor_end(n);
     n->up = false;
     n->life++;
@@ -200,7 +204,17 @@ static struct fwr_caller caller_of(const struct box_node *n, const struct box_me
 {
     const struct box_node *from = &n->box->nodes[m->from];
     bool by_hand = m->peer == BOX_BY_HAND && from->console != NULL;
+    struct fwr_link_limits limits;
 
+    if (m->bus) {
+        box_bus_limits(n->box, &limits);
+        return (struct fwr_caller){.link = BOX_NODES_MAX,
+                                   .medium = FWR_MEDIUM_ICMB,
+                                   .privilege = FWR_PRIVILEGE_USER,
+                                   .security = FWR_SECURITY_NONE,
+                                   .session = m->session,
+                                   .max_reply = limits.max_reply};
+    }
     return (struct fwr_caller){
         .link = m->from,
         .medium = FWR_MEDIUM_LAN,
@@ -217,7 +231,7 @@ size_t box_node_answer(struct box_node *n, const struct box_message *m, uint8_t 
     struct fwr_caller caller = caller_of(n, m);
     const struct box_node *from = &n->box->nodes[m->from];
 
-    if (from->bmc != NULL && m->peer != BOX_BY_HAND)
+    if (from->bmc != NULL && m->peer != BOX_BY_HAND && !m->bus)
         caller.max_reply = from->bmc->peers[m->peer].limits.max_reply;
     size_t length =
         fwr_oem_handle(&n->oem, box_clock(n), &caller, (uint8_t)(n->oem.command_base + m->command),

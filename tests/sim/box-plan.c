@@ -241,6 +241,8 @@ static void plan_peers(struct box_node *n)
                                          .max_reply = replies[box_draw(box, 6)],
                                          .window = (uint8_t)between(box, 1, 15),
                                          .medium = media[box_draw(box, sizeof(media))]}};
+        if (box->bus != NULL)
+            box_bus_limits(box, &b->peers[count].limits);
         count++;
     }
     b->config.peer_count = count;
@@ -288,7 +290,7 @@ static void plan_damage(struct box_node *n)
 {
     struct box *box = n->box;
     uint32_t blocks = box->size / box->block_size;
-    bool slow = false;
+    bool slow = box->bus != NULL;
 
     for (uint8_t i = 0; i < n->bmc->config.peer_count; i++)
         slow |= n->bmc->peers[i].limits.max_reply <= SLOW_ROAD;
@@ -422,6 +424,8 @@ void box_plan(struct box *box)
     plan_map(box);
     plan_images(box);
     plan_wires(box);
+    if (box_bus_wanted(box->seed))
+        box_bus_make(box);
     box->bmc_count = (uint8_t)between(box, 2, BOX_BMCS_MAX);
     box->node_count = (uint8_t)(box->bmc_count + between(box, 1, BOX_CONSOLES_MAX));
     for (uint8_t i = 0; i < box->node_count; i++)
@@ -436,10 +440,14 @@ void box_plan(struct box *box)
     box->mischief_ms = between(box, 100, 3000);
     box->calm_at = box->now + 5000 + box_draw(box, 90000);
     say_plan(box);
+    if (box->bus != NULL)
+        box_bus_begin(box);
 }
 
 void box_plan_free(struct box *box)
 {
+    if (box->bus != NULL)
+        box_bus_free(box);
     for (uint8_t i = 0; i < box->node_count; i++) {
         if (box->nodes[i].bmc != NULL)
             box_watch_close(&box->nodes[i]);

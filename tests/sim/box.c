@@ -111,6 +111,9 @@ static void handle(struct box *box, const struct queue_event *event)
             box_clock_stop(n, false);
         box_wake(n, box->now);
         break;
+    case BOX_EVENT_BUS:
+        box_bus_run(box, event->at);
+        break;
     }
 }
 
@@ -245,6 +248,8 @@ struct box *box_run(uint64_t seed, FILE *trace)
     finish(box);
     for (uint8_t i = 0; i < box->bmc_count; i++)
         box_watch_verdict(&box->nodes[i]);
+    if (box->bus != NULL)
+        box_bus_count(box);
     box_trace_end(box);
     return box;
 }

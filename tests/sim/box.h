@@ -11,8 +11,8 @@
  * box.c runs a seed; box-plan.c draws what there is; box-node.c is what every node has;
  * box-bmc.c a BMC's life; box-watch.c its devices and the oracles that look at them;
  * box-console.c donors, box-liar.c their lies, box-hand.c operators and consoles that push;
- * box-net.c the wires, box-mischief.c the faults; box-trace.c what is written down of it.
- * sim.c and test_sim.c are the programs.
+ * box-net.c the wires, box-icmb.c an ICMB in their place, box-mischief.c the faults; box-trace.c
+ * what is written down of it. sim.c and test_sim.c are the programs.
  */
 #ifndef FWR_TEST_BOX_H
 #define FWR_TEST_BOX_H
@@ -105,6 +105,9 @@ struct box_node;
     X(PROVEN, "boots proven")                                                                      \
     X(UNPROVEN, "boots not proven in time")                                                        \
     X(FLOOR, "security floors raised")                                                             \
+    X(OVER_ICMB, "answers of donors over ICMB")                                                    \
+    X(COLLIDED, "characters that collided there")                                                  \
+    X(BLOCKED, "nodes that blocked it")                                                            \
     X(FAILED, "runs that failed")
 
 enum box_count {
@@ -282,9 +285,10 @@ struct box_message {
     uint8_t peer; /* in the asking recipient's list */
     uint8_t command;
     bool reply;
+    bool bus;         /* over ICMB */
     uint32_t life;    /* of the asking node */
-    uint32_t session; /* between the two when it was sent */
-    uint32_t serial;  /* of a hand's request */
+    uint32_t session; /* between the two when it was sent; the sender's address on a bus */
+    uint32_t serial;  /* of a hand's request; a bridge's ticket */
     uint16_t length;
     uint8_t bytes[BOX_MESSAGE_MAX];
 };
@@ -309,6 +313,7 @@ enum box_event {
     BOX_EVENT_MISCHIEF, /* something goes wrong */
     BOX_EVENT_HAND,     /* an operator or a pushing console acts, or waited too long */
     BOX_EVENT_CLOCK,    /* a clock goes on */
+    BOX_EVENT_BUS,      /* something happens on the ICMB */
 };
 
 struct box {
@@ -317,6 +322,7 @@ struct box {
     uint64_t random;
     struct queue queue;
     struct box_wires wires;
+    struct box_bus *bus; /* NULL: there is a LAN */
     struct box_trace trace;
     uint64_t counts[BOX_COUNT_COUNT];
 
@@ -420,6 +426,24 @@ void box_send(struct box *box, struct box_message *m, uint32_t late_ms);
 void box_arrive(struct box *box, struct box_message *m);
 bool box_severed(const struct box *box, uint8_t a, uint8_t b);
 void box_part(struct box *box, uint64_t apart, bool told);
+
+/* box-icmb.c */
+bool box_bus_wanted(uint64_t seed);
+void box_bus_make(struct box *box);
+void box_bus_begin(struct box *box);
+void box_bus_free(struct box *box);
+void box_bus_count(struct box *box); /* at the end */
+void box_bus_limits(const struct box *box, struct fwr_link_limits *limits);
+void box_bus_run(struct box *box, uint64_t at);
+void box_bus_on(struct box_node *n);
+void box_bus_off(struct box_node *n);
+/* Moves what a recipient has to send to its roads. */
+void box_bus_pump(struct box_node *n);
+/* A donor's answer that was held back. */
+void box_bus_answer(struct box *box, struct box_message *m);
+/* The wires have changed: who is apart, what they lose. */
+void box_bus_part(struct box *box);
+void box_bus_weather(struct box *box);
 
 /* box-mischief.c */
 void box_mischief(struct box *box);

@@ -108,6 +108,10 @@ static void tell_all(struct row *row)
             continue;
         if (row->options->lie_every > 0 && row->broadcasts % row->options->lie_every == 0)
             data[length - 1] ^= 0x40;
+        if (row->options->foreign_every > 0 && row->broadcasts % row->options->foreign_every == 0) {
+            data[0] ^= 0x40;
+            data[length - 1] ^= 0x40;
+        }
         if (fwr_icmb_bridge_broadcast(station->bridge, row->net.now_us, command, data,
                                       (size_t)length) != FWR_OK)
             abort();

@@ -18,12 +18,13 @@ struct row_options {
     const struct given_image *image;
     uint8_t chassis;
     uint64_t seed;
-    uint16_t packet;    /* data bytes of a packet; 0 = the default */
-    uint32_t damaged;   /* bytes, in one piece of each chassis' flash */
-    bool different;     /* not the same blocks in each */
-    bool one_by_one;    /* the next one begins when the last has finished */
-    bool no_broadcast;  /* everybody asks for itself */
-    uint32_t lie_every; /* so many-th Block Data is corrupt, its checksum right; 0 = none */
+    uint16_t packet;        /* data bytes of a packet; 0 = the default */
+    uint32_t damaged;       /* bytes, in one piece of each chassis' flash */
+    bool different;         /* not the same blocks in each */
+    bool one_by_one;        /* the next one begins when the last has finished */
+    bool no_broadcast;      /* everybody asks for itself */
+    uint32_t lie_every;     /* so many-th Block Data is corrupt, its checksum right; 0 = none */
+    uint32_t foreign_every; /* so many-th is another image's; 0 = none */
     struct wire_noise noise;
     uint64_t limit_ms; /* 0: as long as it takes, a day */
     bool verbose;

@@ -10,7 +10,8 @@ sim_tests = tests/sim/test_recovery tests/sim/test_refusals tests/sim/test_power
 	tests/sim/test_crypto_faults tests/sim/test_report
 sim_tests += tests/sim/test_floors tests/sim/test_rotation
 sim_tests += tests/sim/test_requests
-sim_tests += tests/sim/test_liars tests/sim/test_skew tests/sim/test_roads
+sim_tests += tests/sim/test_liars tests/sim/test_skew tests/sim/test_roads \
+	tests/sim/test_slow_roads
 sim_tests += tests/sim/test_spare
 check_PROGRAMS += $(sim_tests)
 TESTS += $(sim_tests)
@@ -59,6 +60,7 @@ tests_sim_test_restarts_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_skew_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_liars_LDADD = $(tests_sim_test_recovery_LDADD)
 tests_sim_test_roads_LDADD = $(tests_sim_test_recovery_LDADD)
+tests_sim_test_slow_roads_LDADD = $(tests_sim_test_recovery_LDADD)
 
 # `make fleet`: 10,000 recipients that fail in the same second. FLEET takes options, for
 # example FLEET="--nodes 1000 --seeds 1 --loss 10 --load 64k".
@@ -85,9 +87,10 @@ MOSTLYCLEANFILES += fleet.json fleet.svg
 box_sources = tests/sim/queue.c tests/sim/queue.h tests/sim/box.h tests/sim/box.c \
 	tests/sim/box-plan.c tests/sim/box-node.c tests/sim/box-bmc.c tests/sim/box-watch.c \
 	tests/sim/box-console.c tests/sim/box-liar.c tests/sim/box-hand.c tests/sim/box-net.c \
-	tests/sim/box-mischief.c tests/sim/box-trace.c
+	tests/sim/box-icmb.c tests/sim/box-mischief.c tests/sim/box-trace.c
 check_LTLIBRARIES += tests/sim/libbox.la
 tests_sim_libbox_la_SOURCES = $(box_sources)
+tests_sim_libbox_la_LIBADD = tests/sim/libicmb.la
 check_PROGRAMS += tests/sim/sim
 tests_sim_sim_LDADD = tests/sim/libbox.la $(LDADD)
 check_PROGRAMS += tests/sim/test_box

@@ -79,6 +79,17 @@ static void test_a_corrupt_broadcast(void **state)
     assert_true(r.refetched > 0);
 }
 
+/* It is missed, and asked for again; nothing of it is taken for ours. */
+static void test_a_broadcast_of_another_image(void **state)
+{
+    struct row_options o = {.image = &small, .chassis = 3, .damaged = 4 * KIB, .foreign_every = 10};
+
+    (void)state;
+    struct row_result r = play("every 10th Block Data another image's", o);
+    assert_true(r.broadcasts > 10);
+    assert_int_equal(r.refetched, 0);
+}
+
 /* Never worse than one after the other. */
 static void test_different_damages_at_once(void **state)
 {
@@ -92,12 +103,17 @@ static void test_different_damages_at_once(void **state)
     assert_true(at_once.bytes <= one_by_one.bytes + one_by_one.bytes / 20);
 }
 
+/* Those who ask take turns: a node hears when it is its own, and they hardly ever collide. */
 static void test_nobody_is_left_out(void **state)
 {
+    struct row_options o = {.image = &small, .damaged = 2 * KIB, .different = true};
+
     (void)state;
-    play("16 who ask for themselves",
-         (struct row_options){
-             .image = &small, .chassis = 16, .damaged = 2 * KIB, .different = true});
+    o.no_broadcast = true;
+    for (o.chassis = 4; o.chassis <= 16; o.chassis = (uint8_t)(o.chassis * 2)) {
+        struct row_result r = play("4, 8, 16 who ask for themselves", o);
+        assert_true(r.collisions < r.bytes / 25);
+    }
 }
 
 static void test_noise(void **state)
@@ -264,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_one_chassis_uses_what_the_line_allows),
         cmocka_unit_test(test_the_same_damage_by_broadcast),
         cmocka_unit_test(test_a_corrupt_broadcast),
+        cmocka_unit_test(test_a_broadcast_of_another_image),
         cmocka_unit_test(test_different_damages_at_once),
         cmocka_unit_test(test_nobody_is_left_out),
         cmocka_unit_test(test_noise),

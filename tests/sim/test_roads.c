@@ -221,6 +221,36 @@ static void test_liar_on_a_better_road(void **state)
     given_image_free(&image);
 }
 
+/* Every road is lost, and one opens again: the pause for want of donors is over. */
+static void test_a_road_that_opens_ends_the_pause(void **state)
+{
+    struct given_image image;
+
+    (void)state;
+    make(&image, 64);
+    begin(&image, 25);
+    damage(&image, 8, 10);
+    assert_int_equal(world_boot(&w), FWR_OK);
+    assert_int_equal(fwr_recipient_start(w.recipient, w.now, FWR_START_REPAIR, 0), FWR_OK);
+    run_to(3);
+    for (uint8_t i = 0; i < 2; i++) {
+        w.donors[i].severed = true;
+        fwr_recipient_peer(w.recipient, w.now, i, FWR_E_SESSION_CLOSED, NULL);
+    }
+    while (world_status(&w).state != FWR_STATE_BACKOFF)
+        world_turn(&w);
+    uint64_t since = w.now;
+    w.donors[0].severed = false;
+    fwr_recipient_peer(w.recipient, w.now, 0, FWR_OK, NULL); /* "worth another try": it goes on */
+    assert_true(fwr_recipient_next_timeout(w.recipient) > since + 1000);
+    fwr_recipient_peer(w.recipient, w.now, 0, FWR_E_NO_DONOR, NULL);
+    fwr_recipient_peer(w.recipient, w.now, 0, FWR_OK, &w.peers[0].limits); /* open */
+    finish(&image);
+    assert_true(w.now < since + 1000);
+    world_free(&w);
+    given_image_free(&image);
+}
+
 /* A medium that the policy refuses is not moved up to. */
 static void test_refused_medium(void **state)
 {
@@ -248,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_road_that_flaps),
         cmocka_unit_test(test_mixed_bytes_blame_nobody),
         cmocka_unit_test(test_liar_on_a_better_road),
+        cmocka_unit_test(test_a_road_that_opens_ends_the_pause),
         cmocka_unit_test(test_refused_medium),
     };
 

@@ -4,7 +4,7 @@ unit_tests += tests/unit/test_tty
 unit_tests += tests/unit/test_serial_frame tests/unit/test_serial_responder \
 	tests/unit/test_serial_road
 EXTRA_DIST += tests/unit/serial_line.h
-unit_tests += tests/unit/test_cursor
+unit_tests += tests/unit/test_cursor tests/unit/test_codec
 unit_tests += tests/unit/test_tree tests/unit/test_manifest tests/unit/test_trust \
 	tests/unit/test_envelope
 EXTRA_DIST += tests/unit/seeded.h tests/unit/keys.h tests/unit/keys
@@ -32,7 +32,7 @@ unit_tests += tests/unit/test_store_cuts
 tests_unit_test_store_cuts_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=fdatasync,--wrap=fsync,--wrap=renameat,--wrap=unlinkat
 if DONOR
-unit_tests += tests/unit/test_donor
+unit_tests += tests/unit/test_donor tests/unit/test_broadcast
 endif
 unit_tests += tests/unit/test_exchange
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c tests/unit/vectors.c \

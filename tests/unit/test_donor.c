@@ -997,9 +997,8 @@ static void test_codec_refused(void **state)
 
     (void)state;
     assert_int_equal(fwr_read_request_encode(&request, data, sizeof(data)), 14);
-    data[11] = 1;
-    assert_int_equal(send(f, FWR_CMD_READ_BLOCKS, data, 14), FWR_E_MALFORMED);
-    data[11] = 0;
+    for (data[11] = 1; data[11] != 0; data[11]++)
+        assert_int_equal(send(f, FWR_CMD_READ_BLOCKS, data, 14), FWR_E_MALFORMED);
     data[12] = 1;
     assert_int_equal(send(f, FWR_CMD_READ_BLOCKS, data, 14), FWR_E_MALFORMED);
     fixture_free(f);

@@ -270,6 +270,43 @@ static void test_replies_after_the_time_out(void **state)
     bus_free(bus);
 }
 
+/* A reply counts only from whom was asked, to this command and under this sequence number. */
+static void test_replies_to_something_else(void **state)
+{
+    struct bus *bus = two(13);
+    struct bus_node *asker = &bus->nodes[0], *node = &bus->nodes[1];
+    const uint8_t request[] = {HEAD, 0xc5, 1};
+    uint8_t reply[FWR_ICMB_REPLY_MAX], frame[FWR_ICMB_FRAME_MAX];
+    size_t length;
+
+    (void)state;
+    node->late = true;
+    assert_int_equal(fwr_icmb_bridge_local(asker->bridge, bus->now, 4, FWR_ICMB_BRIDGE_REQUEST,
+                                           request, sizeof(request), 5, reply, &length),
+                     FWR_PENDING);
+    bus_run(bus, 50000);
+    assert_int_equal(node->served, 1);
+    node->dead = true; /* it would hear others use its address */
+    const struct fwr_icmb_packet right = {.destination = 0x10,
+                                          .source = 0x11,
+                                          .type = ICMB_TYPE_RESPONSE,
+                                          .sequence = node->bridge->served[0].sequence,
+                                          .command = 0xc5,
+                                          .length = 2,
+                                          .data = {0x00, 0x77}};
+    for (unsigned i = 0; i < 4; i++) {
+        struct fwr_icmb_packet packet = right;
+        packet.source = i == 0 ? 0x55 : right.source;
+        packet.sequence = (uint8_t)(right.sequence + (i == 1));
+        packet.command = (uint8_t)(right.command + (i == 2));
+        int size = fwr_icmb_frame_encode(&packet, frame, sizeof(frame));
+        wire_send(&bus->wire, bus->now, (uint16_t)bus->count, frame, (size_t)size);
+        bus_run(bus, 30000);
+        assert_int_equal(asker->answers, i == 3);
+    }
+    bus_free(bus);
+}
+
 static void test_nobody_there(void **state)
 {
     struct bus *bus = two(10);
@@ -470,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_targets_behind_a_bridge),
         cmocka_unit_test(test_answers_come_late),
         cmocka_unit_test(test_replies_after_the_time_out),
+        cmocka_unit_test(test_replies_to_something_else),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_outstanding_requests_are_bounded),
         cmocka_unit_test(test_block_data_for_everybody),
