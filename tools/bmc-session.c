@@ -56,7 +56,7 @@ static void on_state(void *ctx, struct tool_road *road, int error)
 
 int tool_bmc_open(struct tool_bmc *bmc, enum fwr_privilege privilege)
 {
-    static const struct tool_road_events events = {on_reply, on_state};
+    static const struct tool_road_events events = {.reply = on_reply, .state = on_state};
     int status = TOOL_OK;
 
     if (bmc->host == NULL)
@@ -268,6 +268,16 @@ int tool_bmc_status_page(struct tool_bmc *bmc, struct fwr_status_page *page)
         have += got;
     }
     return fwr_status_page_decode(bytes, sizeof(bytes), page);
+}
+
+static int read_peers(void *ctx, uint32_t offset, uint8_t *buffer, size_t capacity, size_t *got)
+{
+    return tool_bmc_page(ctx, FWR_PAGE_PEERS, offset, buffer, capacity, got);
+}
+
+bool tool_bmc_peers(struct tool_bmc *bmc, struct tool_peers *peers)
+{
+    return tool_peers_read(peers, read_peers, bmc) == FWR_OK;
 }
 
 int tool_bmc_error(const struct tool_bmc *bmc, int error)

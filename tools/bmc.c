@@ -14,7 +14,9 @@
 #include "tools/progress.h"
 #include "tools/say.h"
 
-#define WATCH_MS 250 /* doc/WIRE.md allows five times a second */
+#define WATCH_MS    250  /* doc/WIRE.md allows five times a second */
+#define PEERS_MS    1000 /* at least between readings of the peers page, */
+#define PEERS_SHARE 10   /* and so many times as long as one took */
 
 static bool at_rest(uint8_t state)
 {
@@ -31,9 +33,23 @@ static int end_of(uint8_t state, uint8_t reason)
     return reason != 0 ? tool_exit_of(-reason) : TOOL_DAMAGED;
 }
 
+/* Which roads carry, and when to ask again: over a slow road that takes a while. */
+static void ask_roads(struct tool_bmc *bmc, char roads[TOOL_ROADS_TEXT], uint64_t *again)
+{
+    struct tool_peers peers;
+    uint64_t began = tool_now(), pause;
+
+    (void)tool_bmc_peers(bmc, &peers); /* then there are none */
+    tool_peers_carrying(&peers, roads, TOOL_ROADS_TEXT);
+    pause = (tool_now() - began) * PEERS_SHARE;
+    *again = tool_now() + (pause > PEERS_MS ? pause : PEERS_MS);
+}
+
 static int watch(struct tool_bmc *bmc, struct fwr_get_status_reply *status)
 {
     struct tool_progress progress;
+    char roads[TOOL_ROADS_TEXT] = "";
+    uint64_t peers_at = 0;
     int error;
 
     tool_progress_init(&progress);
@@ -41,7 +57,9 @@ static int watch(struct tool_bmc *bmc, struct fwr_get_status_reply *status)
         error = tool_bmc_status(bmc, status);
         if (error != FWR_OK)
             break;
-        tool_progress_show(&progress, status);
+        if (!at_rest(status->state) && tool_now() >= peers_at)
+            ask_roads(bmc, roads, &peers_at);
+        tool_progress_show(&progress, status, at_rest(status->state) ? "" : roads);
         if (at_rest(status->state))
             break;
         tool_bmc_pause(bmc, WATCH_MS);
@@ -54,6 +72,8 @@ static int report_status(struct tool_bmc *bmc, const struct fwr_get_status_reply
 {
     struct json_object *object;
     struct fwr_status_page page;
+    struct tool_peers peers;
+    bool told;
     int error;
 
     if (status->state == FWR_STATE_NO_RECIPIENT) {
@@ -67,14 +87,19 @@ static int report_status(struct tool_bmc *bmc, const struct fwr_get_status_reply
         return TOOL_OK;
     }
     error = tool_bmc_status_page(bmc, &page);
+    told = error == FWR_OK && tool_bmc_peers(bmc, &peers);
     if (error != FWR_OK)
         return tool_bmc_error(bmc, error);
     if (bmc->json) {
         object = tool_progress_json(&page);
         tool_json_number(object, "permille", status->permille);
+        if (told)
+            tool_peers_json(&peers, object, NULL, NULL);
         tool_json_print(object);
     } else {
         tool_progress_table(&page);
+        if (told)
+            tool_peers_table(&peers, bmc->verbose, NULL, NULL);
     }
     return end_of(page.state, page.reason);
 }

@@ -11,6 +11,7 @@
 #include <fwrecover/version.h>
 
 #include "tools/options.h"
+#include "tools/peers.h"
 #include "tools/road.h"
 
 int tool_status(int argc, char **argv);
@@ -93,6 +94,10 @@ int tool_bmc_page(struct tool_bmc *bmc, uint8_t page, uint32_t offset, uint8_t *
 int tool_bmc_page_of(struct tool_bmc *bmc, uint8_t page, uint8_t *generation, uint32_t offset,
                      uint8_t *buffer, size_t capacity, size_t *got);
 int tool_bmc_status_page(struct tool_bmc *bmc, struct fwr_status_page *page);
+
+/* Reads the peers page. False: the BMC has none, as older ones, or there is no answer; what matters
+ * is asked otherwise. */
+bool tool_bmc_peers(struct tool_bmc *bmc, struct tool_peers *peers);
 
 /* Reports an error of the questions above with the BMC's name. Returns the exit status. */
 int tool_bmc_error(const struct tool_bmc *bmc, int error);

@@ -23,9 +23,10 @@ void tool_sessions_wipe(struct tool_sessions *sessions)
 }
 
 int tool_listeners_open(struct tool_listeners *listeners, const struct tool_list *list,
-                        const struct tool_sessions *sessions, struct fwr_oem *oem)
+                        const struct tool_list *interfaces, const struct tool_sessions *sessions,
+                        struct fwr_oem *oem)
 {
-    (void)listeners, (void)list, (void)sessions, (void)oem;
+    (void)listeners, (void)list, (void)interfaces, (void)sessions, (void)oem;
     return TOOL_USAGE;
 }
 

@@ -19,8 +19,8 @@ fwrecover_SOURCES = tools/fwrecover.c \
 fwrecover_SOURCES += tools/net.c tools/net.h tools/secrets.c tools/secrets.h
 fwrecover_SOURCES += tools/bmc.c tools/bmc.h tools/bmc-session.c tools/push.c \
 	tools/scan.c tools/scan.h tools/listener.h
-fwrecover_SOURCES += tools/progress.c tools/progress.h tools/road.c tools/road.h \
-	tools/road-icmb.c tools/road-rmcp.c tools/road-serial.c tools/line.c tools/line.h \
+fwrecover_SOURCES += tools/peers.c tools/peers.h tools/progress.c tools/progress.h tools/road.c tools/road.h \
+	tools/icmb-bus.c tools/icmb-bus.h tools/road-icmb.c tools/road-rmcp.c tools/road-serial.c tools/line.c tools/line.h \
 	tools/outbox.c tools/outbox.h
 if RECIPIENT
 fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors.h \
@@ -28,6 +28,7 @@ fwrecover_SOURCES += tools/recover.c tools/recover.h tools/donors.c tools/donors
 endif
 if DONOR
 fwrecover_SOURCES += tools/serve.c tools/serve.h tools/listener.c \
+	tools/icmb-listener.c tools/icmb-listener.h \
 	tools/serial-listener.c tools/serial-listener.h \
 	tools/bluetooth-listener.c tools/bluetooth-listener.h
 else

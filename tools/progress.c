@@ -15,6 +15,7 @@
 #include "tools/number.h"
 
 #define BAR_WIDTH    40
+#define TEXT_WIDTH   28
 #define LINE_STEP    10 /* percent */
 #define FETCHED_STEP 16 /* blocks */
 
@@ -25,38 +26,57 @@ void tool_progress_init(struct tool_progress *progress)
     progress->state = -1;
     progress->percent = -1;
     progress->fetched = 0;
+    progress->roads[0] = '\0';
 }
 
-void tool_progress_show(struct tool_progress *progress, const struct fwr_get_status_reply *status)
+/* Whether others carry than before; that none does for a while is none of its business. */
+static bool roads_changed(struct tool_progress *progress, const char *roads)
 {
+    if (roads[0] == '\0' || strcmp(progress->roads, roads) == 0)
+        return false;
+    if (progress->roads[0] != '\0') {
+        tool_progress_clear(progress);
+        fprintf(stderr, "blocks come over %s now, no longer over %s\n", roads, progress->roads);
+    }
+    snprintf(progress->roads, sizeof(progress->roads), "%s", roads);
+    return true;
+}
+
+void tool_progress_show(struct tool_progress *progress, const struct fwr_get_status_reply *status,
+                        const char *roads)
+{
+    bool changed = roads != NULL && roads_changed(progress, roads);
+    const char *over = roads != NULL && roads[0] != '\0' ? " over " : "";
     int percent = status->permille / 10;
-    char bar[BAR_WIDTH + 1];
+    char bar[BAR_WIDTH + 1], text[TEXT_WIDTH + 1];
 
     if (!progress->terminal)
         percent -= percent % LINE_STEP;
-    if (progress->state == status->state && progress->percent == percent &&
+    roads = over[0] != '\0' ? roads : "";
+    if (!changed && progress->state == status->state && progress->percent == percent &&
         status->fetched - progress->fetched < FETCHED_STEP)
         return;
     progress->fetched = status->fetched;
     progress->state = status->state;
     progress->percent = percent;
     if (!progress->terminal) {
-        fprintf(stderr, "progress: %s %d%%, %lu fetched, %lu reused\n",
+        fprintf(stderr, "progress: %s %d%%, %lu fetched, %lu reused%s%s%s\n",
                 fwr_state_name(status->state), percent, (unsigned long)status->fetched,
-                (unsigned long)status->reused);
+                (unsigned long)status->reused, over[0] != '\0' ? "," : "", over, roads);
         return;
     }
     for (int i = 0; i < BAR_WIDTH; i++)
         bar[i] = i < percent * BAR_WIDTH / 100 ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r[%s] %3d%% %-12s", bar, percent, fwr_state_name(status->state));
+    snprintf(text, sizeof(text), "%s%s%s", fwr_state_name(status->state), over, roads);
+    fprintf(stderr, "\r[%s] %3d%% %-*s", bar, percent, TEXT_WIDTH, text);
     progress->drawn = true;
 }
 
 void tool_progress_clear(struct tool_progress *progress)
 {
     if (progress->drawn)
-        fprintf(stderr, "\r%*s\r", BAR_WIDTH + 24, "");
+        fprintf(stderr, "\r%*s\r", BAR_WIDTH + TEXT_WIDTH + 8, "");
     progress->drawn = false;
 }
 

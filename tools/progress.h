@@ -11,18 +11,23 @@
 
 #include <fwrecover/command.h>
 
+#include "tools/peers.h"
+
 struct tool_progress {
     bool terminal;
     bool drawn; /* a bar stands on the last line */
     int state;
     int percent;
     uint32_t fetched;
+    char roads[TOOL_ROADS_TEXT]; /* that carried last */
 };
 
 void tool_progress_init(struct tool_progress *progress);
 
-/* Shows the state if it has changed visibly. */
-void tool_progress_show(struct tool_progress *progress, const struct fwr_get_status_reply *status);
+/* Shows the state if it has changed visibly, with the roads that carry (tool_peers_carrying; empty:
+ * none, NULL: nobody knows), and says when others do than before. */
+void tool_progress_show(struct tool_progress *progress, const struct fwr_get_status_reply *status,
+                        const char *roads);
 
 /* Wipes the bar, so that other text may follow. */
 void tool_progress_clear(struct tool_progress *progress);

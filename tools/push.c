@@ -184,7 +184,7 @@ static void show(struct push *push)
         return;
     push->shown_at = tool_now();
     if (tool_bmc_status(&push->bmc, &status) == FWR_OK)
-        tool_progress_show(&push->progress, &status);
+        tool_progress_show(&push->progress, &status, NULL);
 }
 
 static void end_transfer(struct push *push, int error)

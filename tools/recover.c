@@ -25,13 +25,18 @@
 #include "tools/listener.h"
 #include "tools/number.h"
 #include "tools/options.h"
+#include "tools/peers.h"
 #include "tools/progress.h"
 #include "tools/say.h"
 #include "tools/trust.h"
 
 #define STORE_ADVICE "make it once with 'mkdir -m 700 DIR': it keeps the journal and the floors"
-#define STEPS_A_TURN 32
 #define ROADS_MAX    (TOOL_DONORS_MAX + TOOL_FOUND_MAX) /* the last ones are for who is found */
+
+#define STEPS_A_TURN 32
+#define PAGE_PIECE   1024
+#define ROADS_MS     200 /* between looks at which roads carry, */
+#define NO_ROADS_MS  10  /* as long as none does */
 
 struct recovery {
     /* the command line */
@@ -70,6 +75,9 @@ struct recovery {
     void *storage;
     struct fwr_oem oem;
     struct tool_progress progress;
+    char carrying[TOOL_ROADS_TEXT]; /* the roads, as looked at last: */
+    uint64_t looked_at;
+    uint8_t looked_state;
 };
 
 /* Log lines and the progress bar share a terminal. */
@@ -235,7 +243,14 @@ static void on_state(void *ctx, struct tool_road *road, int error)
                        &road->limits);
 }
 
-static const struct tool_road_events road_events = {on_reply, on_state};
+static void on_heard(void *ctx, struct tool_road *road, const uint8_t *data, size_t length)
+{
+    struct recovery *recovery = ctx;
+
+    fwr_recipient_heard(recovery->recipient, tool_now(), peer_of(recovery, road), data, length);
+}
+
+static const struct tool_road_events road_events = {on_reply, on_state, on_heard};
 
 /* ---- who is found ---- */
 
@@ -409,12 +424,57 @@ static int init_recipient(struct recovery *recovery)
 
 /* ---- running ---- */
 
-/* Get Status as a peer would see it: it knows the share of work done. */
+static const struct fwr_caller local_caller = {
+    .privilege = FWR_PRIVILEGE_ADMIN, .security = FWR_SECURITY_LOCAL, .max_reply = PAGE_PIECE};
+
+/* The peers page as a peer would read it. */
+static int read_page(void *ctx, uint32_t offset, uint8_t *buffer, size_t capacity, size_t *got)
+{
+    struct recovery *recovery = ctx;
+    const struct fwr_read_page_request request = {
+        .cookie = 1,
+        .page = FWR_PAGE_PEERS,
+        .offset = offset,
+        .length = (uint16_t)(capacity < PAGE_PIECE ? capacity : PAGE_PIECE)};
+    struct fwr_read_page_reply page;
+    uint8_t data[FWR_MESSAGE_MAX], reply[PAGE_PIECE];
+    int length = fwr_read_page_request_encode(&request, data, sizeof(data));
+
+    length = fwr_recipient_request(recovery->recipient, tool_now(), &local_caller,
+                                   FWR_CMD_READ_PAGE, data, (size_t)length, reply, sizeof(reply));
+    if (length > 0)
+        length = fwr_read_page_reply_decode(reply, (size_t)length, &page);
+    if (length != FWR_OK)
+        return length;
+    memcpy(buffer, page.data, page.length);
+    *got = page.length;
+    return FWR_OK;
+}
+
+static const char *peer_name(const void *ctx, uint8_t peer)
+{
+    return peer < ROADS_MAX ? ((const struct recovery *)ctx)->peers[peer].name : NULL;
+}
+
+/* Which roads carry now: looked at when the state changes, and every while. */
+static const char *roads(struct recovery *recovery, uint8_t state)
+{
+    struct tool_peers peers;
+    uint64_t now = tool_now();
+    uint64_t pause = recovery->carrying[0] != '\0' ? ROADS_MS : NO_ROADS_MS;
+
+    if (state == recovery->looked_state && now < recovery->looked_at + pause)
+        return recovery->carrying;
+    recovery->looked_state = state;
+    recovery->looked_at = now;
+    (void)tool_peers_read(&peers, read_page, recovery);
+    tool_peers_carrying(&peers, recovery->carrying, sizeof(recovery->carrying));
+    return recovery->carrying;
+}
+
+/* Get Status in the same way: it knows the share of work done. */
 static void show_progress(struct recovery *recovery)
 {
-    const struct fwr_caller caller = {.privilege = FWR_PRIVILEGE_ADMIN,
-                                      .security = FWR_SECURITY_LOCAL,
-                                      .max_reply = FWR_MESSAGE_MAX};
     const struct fwr_get_status_request request = {.cookie = 1};
     struct fwr_get_status_reply status;
     uint8_t data[FWR_MESSAGE_MAX], reply[FWR_MESSAGE_MAX];
@@ -423,10 +483,10 @@ static void show_progress(struct recovery *recovery)
     if (recovery->quiet)
         return;
     length = fwr_get_status_request_encode(&request, data, sizeof(data));
-    length = fwr_recipient_request(recovery->recipient, tool_now(), &caller, FWR_CMD_GET_STATUS,
-                                   data, (size_t)length, reply, sizeof(reply));
+    length = fwr_recipient_request(recovery->recipient, tool_now(), &local_caller,
+                                   FWR_CMD_GET_STATUS, data, (size_t)length, reply, sizeof(reply));
     if (length > 0 && fwr_get_status_reply_decode(reply, (size_t)length, &status) == FWR_OK)
-        tool_progress_show(&recovery->progress, &status);
+        tool_progress_show(&recovery->progress, &status, roads(recovery, status.state));
 }
 
 /* The first signal asks the engine to stop; it goes on if stopping would be worse. */
@@ -526,16 +586,23 @@ static void loop(struct recovery *recovery, struct fwr_status_page *page)
     tool_progress_clear(&recovery->progress);
 }
 
-static int report(const struct recovery *recovery, const struct fwr_status_page *page)
+static int report(struct recovery *recovery, const struct fwr_status_page *page)
 {
+    struct json_object *object;
+    struct tool_peers peers;
     bool healthy = page->blocks_wrong == page->blocks_repaired;
 
     if (recovery->listen.count > 0)
         return TOOL_OK; /* each run's end was for the console that asked for it */
-    if (recovery->json)
-        tool_json_print(tool_progress_json(page));
-    else
+    (void)tool_peers_read(&peers, read_page, recovery);
+    if (recovery->json) {
+        object = tool_progress_json(page);
+        tool_peers_json(&peers, object, peer_name, recovery);
+        tool_json_print(object);
+    } else {
         tool_progress_table(page);
+        tool_peers_table(&peers, recovery->verbose, peer_name, recovery);
+    }
     if (page->state != FWR_STATE_DONE)
         return page->reason != 0 ? tool_exit_of(-page->reason) : TOOL_DAMAGED;
     return recovery->dry_run && !healthy ? TOOL_DAMAGED : TOOL_OK;

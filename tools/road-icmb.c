@@ -8,29 +8,22 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <fwrecover/error.h>
 #include <fwrecover/icmb-road.h>
 
-#include "tools/line.h"
-#include "tools/number.h"
+#include "tools/icmb-bus.h"
 #include "tools/say.h"
 
-/* A device with a bridge on it. */
+/* A node on a bus, and the roads from it. The first polls for all. */
 struct bus {
     struct bus *next;
-    unsigned users;
-    const struct tool_road *first; /* which polls for all */
-    struct tool_line line;
-    struct fwr_tty_port port;
-    struct fwr_tty_port_config port_config;
-    struct fwr_icmb_config config;
-    struct fwr_icmb_bridge *bridge;
-    void *storage;
+    struct icmb *roads;
+    struct tool_icmb_bus icmb;
 };
 
 struct icmb {
+    struct icmb *next; /* on this bus */
     struct tool_road *road;
     struct bus *bus;
     struct fwr_icmb_road_config config;
@@ -40,126 +33,78 @@ struct icmb {
 
 static struct bus *buses;
 
-static uint64_t now_us(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 /* ---- the bus ---- */
 
-/* Does what is due, and gives away what is to be sent. What no device takes is lost. */
-static void turn(struct bus *bus)
+/* A block that somebody sent to everybody, for the roads that lead to it. */
+static void heard(void *ctx, uint64_t now, uint16_t source, uint8_t command, const uint8_t *data,
+                  size_t length)
 {
-    uint64_t now = now_us();
-    uint8_t bytes[64];
-    size_t length;
-
-    if (fwr_tty_port_next_timeout(&bus->port) <= now / 1000)
-        fwr_tty_port_timeout(&bus->port, now / 1000);
-    if (fwr_icmb_bridge_next_timeout(bus->bridge) <= now)
-        fwr_icmb_bridge_timeout(bus->bridge, now);
-    while ((length = fwr_icmb_bridge_next_send(bus->bridge, now, bytes, sizeof(bytes))) > 0)
-        (void)fwr_tty_port_send(&bus->port, bytes, length);
-}
-
-static void on_opened(void *ctx, uint64_t now)
-{
-    (void)ctx, (void)now;
-}
-
-static void on_closed(void *ctx, uint64_t now, int error)
-{
-    (void)now;
-    tool_line_lost(&((struct bus *)ctx)->line, error);
-}
-
-static void on_received(void *ctx, uint64_t now, const uint8_t *bytes, size_t length)
-{
-    struct bus *bus = ctx;
+    const struct bus *bus = ctx;
 
     (void)now;
-    fwr_icmb_bridge_receive(bus->bridge, now_us(), bytes, length);
-    if (fwr_icmb_bridge_take_back(bus->bridge))
-        fwr_tty_port_flush(&bus->port);
+    if (command != FWR_COMMAND_BASE + FWR_CMD_BLOCK_DATA)
+        return;
+    for (struct icmb *own = bus->roads; own != NULL; own = own->next)
+        if (own->config.address == source && own->road->events->heard != NULL)
+            own->road->events->heard(own->road->ctx, own->road, data, length);
 }
 
-/* The bridge's list has it from here on, also when this fails. */
-static int start_bus(struct bus *bus, const struct fwr_platform *platform)
+static void leave_bus(struct icmb *own)
 {
-    int error;
+    struct bus *bus = own->bus, **link = &buses;
+    struct icmb **road;
 
-    bus->port_config = (struct fwr_tty_port_config){
-        .size = sizeof(bus->port_config),
-        .path = bus->line.path,
-        .baud = bus->line.baud,
-        .rs485 = true,
-        .ctx = bus,
-        .opened = on_opened,
-        .closed = on_closed,
-        .received = on_received,
-    };
-    bus->config = (struct fwr_icmb_config){
-        .size = sizeof(bus->config),
-        .platform = platform,
-        .ctx = bus,
-        .bit_rate = bus->line.baud,
-        .packet = FWR_ICMB_DATA_MAX, /* each peer says how much of it it takes */
-    };
-    bus->storage = calloc(1, fwr_icmb_bridge_storage());
-    error = bus->storage == NULL
-                ? FWR_E_MEMORY
-                : fwr_icmb_bridge_init(&bus->bridge, bus->storage, fwr_icmb_bridge_storage(),
-                                       &bus->config, now_us());
-    if (error == FWR_OK)
-        fwr_tty_port_init(&bus->port, &bus->port_config);
-    return error;
-}
-
-static void leave_bus(struct bus *bus)
-{
-    struct bus **link = &buses;
-
-    if (bus == NULL || --bus->users > 0)
+    if (bus == NULL)
+        return;
+    for (road = &bus->roads; *road != NULL && *road != own; road = &(*road)->next)
+        continue;
+    if (*road != NULL)
+        *road = own->next;
+    own->bus = NULL;
+    if (bus->roads != NULL)
         return;
     while (*link != bus)
         link = &(*link)->next;
     *link = bus->next;
-    fwr_tty_port_end(&bus->port);
-    fwr_icmb_bridge_end(bus->bridge);
-    free(bus->storage);
-    tool_line_free(&bus->line);
+    tool_icmb_bus_end(&bus->icmb);
     free(bus);
 }
 
+static void add_to(struct icmb *own, struct bus *bus)
+{
+    struct icmb **end = &bus->roads;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = own;
+    own->bus = bus;
+}
+
 /* The bus on this device, which an earlier road may have brought up. */
-static int join_bus(struct icmb *own, const char *device, const struct fwr_platform *platform)
+static int join_bus(struct icmb *own, const char *address, const struct fwr_platform *platform)
 {
     struct bus *bus = calloc(1, sizeof(*bus));
     int status;
 
     if (bus == NULL)
-        return tool_error(FWR_E_MEMORY, device, NULL);
-    bus->port.tty.fd = -1;
-    bus->users = 1;
-    bus->first = own->road;
+        return tool_error(FWR_E_MEMORY, address, NULL);
     bus->next = buses;
-    buses = own->bus = bus;
-    status = tool_line_parse_at(&bus->line, device, FWR_ICMB_BIT_RATE);
+    buses = bus;
+    add_to(own, bus);
+    status = tool_icmb_parse("icmb:", address, &bus->icmb.line, &own->config.address);
     if (status != TOOL_OK)
         return status;
     for (struct bus *other = bus->next; other != NULL; other = other->next) {
-        if (strcmp(other->line.path, bus->line.path) != 0)
+        if (strcmp(other->icmb.line.path, bus->icmb.line.path) != 0)
             continue;
-        leave_bus(bus);
-        other->users++;
-        own->bus = other;
+        leave_bus(own);
+        add_to(own, other);
         return TOOL_OK;
     }
-    int error = start_bus(bus, platform);
-    return error == FWR_OK ? TOOL_OK : tool_error(error, device, NULL);
+    bus->icmb.config.ctx = bus;
+    bus->icmb.config.packet = FWR_ICMB_DATA_MAX; /* each peer says how much of it it takes */
+    bus->icmb.config.broadcast = heard;
+    return tool_icmb_bus_start(&bus->icmb, platform);
 }
 
 /* ---- what the road calls ---- */
@@ -171,14 +116,20 @@ static void on_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t le
     road->events->reply(road->ctx, road, command, reply, length);
 }
 
+/* Who does not listen to what all are sent is not to be promised it. */
+static void take_limits(struct tool_road *road, const struct fwr_link_limits *limits)
+{
+    road->limits = *limits;
+    if (road->events->heard == NULL)
+        road->limits.broadcast = 0;
+}
+
 static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
 {
     struct tool_road *road = ((struct icmb *)ctx)->road;
 
-    if (limits != NULL) {
-        road->limits = *limits;
-        road->limits.broadcast = 0; /* the command does not listen to what others are sent */
-    }
+    if (limits != NULL)
+        take_limits(road, limits);
     if (road->events->state != NULL)
         road->events->state(road->ctx, road, error);
 }
@@ -187,30 +138,24 @@ static void on_state(void *ctx, int error, const struct fwr_link_limits *limits)
 
 static struct pollfd icmb_handle(const struct tool_road *road)
 {
-    const struct bus *bus = ((const struct icmb *)road->own)->bus;
+    const struct icmb *own = road->own;
 
-    if (bus->first != road)
+    if (own->bus->roads != own)
         return (struct pollfd){.fd = -1};
-    return tool_line_handle(&bus->port);
+    return tool_icmb_bus_handle(&own->bus->icmb);
 }
 
 static void icmb_ready(struct tool_road *road)
 {
-    struct bus *bus = ((struct icmb *)road->own)->bus;
-
-    fwr_tty_port_ready(&bus->port, tool_now());
-    turn(bus);
+    tool_icmb_bus_ready(&((struct icmb *)road->own)->bus->icmb);
 }
 
 static uint64_t icmb_next_timeout(const struct tool_road *road)
 {
     const struct icmb *own = road->own;
-    uint64_t bus = fwr_icmb_bridge_next_timeout(own->bus->bridge);
-    uint64_t port = fwr_tty_port_next_timeout(&own->bus->port);
+    uint64_t bus = tool_icmb_bus_next_timeout(&own->bus->icmb);
     uint64_t next = fwr_icmb_road_next_timeout(own->icmb);
 
-    next = port < next ? port : next;
-    bus = bus == FWR_NEVER ? bus : (bus + 999) / 1000; /* not before it is due */
     return bus < next ? bus : next;
 }
 
@@ -220,44 +165,29 @@ static void icmb_timeout(struct tool_road *road, uint64_t now)
 
     if (fwr_icmb_road_next_timeout(own->icmb) <= now)
         fwr_icmb_road_timeout(own->icmb, now);
-    turn(own->bus);
+    tool_icmb_bus_turn(&own->bus->icmb);
 }
 
 static void icmb_gather(struct tool_road *road, bool on)
 {
     if (!on)
-        turn(((struct icmb *)road->own)->bus);
-}
-
-/* DEVICE[:BAUD]/ADDRESS; a device's path has slashes, too. */
-static int parse(const char *text, char **device, uint16_t *address)
-{
-    const char *slash = strrchr(text, '/');
-    uint64_t number = 0;
-
-    *device = NULL;
-    if (slash == NULL || slash == text || !tool_number(slash + 1, UINT16_MAX - 1, &number) ||
-        number == 0)
-        return tool_usage("icmb:%s: not DEVICE[:BAUD]/ADDRESS with an address from 1 to 0xfffe",
-                          text);
-    *address = (uint16_t)number;
-    *device = strndup(text, (size_t)(slash - text));
-    return *device != NULL ? TOOL_OK : tool_error(FWR_E_MEMORY, text, NULL);
+        tool_icmb_bus_turn(&((struct icmb *)road->own)->bus->icmb);
 }
 
 static int make_road(struct icmb *own, const char *address)
 {
+    struct fwr_link_limits limits;
     int error;
 
     own->config.size = sizeof(own->config);
-    own->config.bridge = own->bus->bridge;
+    own->config.bridge = own->bus->icmb.bridge;
     own->config.command_base = FWR_COMMAND_BASE;
     own->config.iana = own->road->login->iana;
     own->config.ctx = own;
     own->config.reply = on_reply;
     own->config.state = on_state;
-    fwr_icmb_road_limits(own->bus->bridge, &own->road->limits);
-    own->road->limits.broadcast = 0;
+    fwr_icmb_road_limits(own->bus->icmb.bridge, &limits);
+    take_limits(own->road, &limits);
     own->storage = calloc(1, fwr_icmb_road_storage());
     error = own->storage == NULL ? FWR_E_MEMORY
                                  : fwr_icmb_road_init(&own->icmb, own->storage,
@@ -272,18 +202,14 @@ static int icmb_open(struct tool_road *road, const char *address,
                      const struct fwr_platform *platform)
 {
     struct icmb *own = calloc(1, sizeof(*own));
-    char *device = NULL;
     int status;
 
     road->own = own;
     if (own == NULL)
         return tool_error(FWR_E_MEMORY, address, NULL);
     own->road = road;
-    status = parse(address, &device, &own->config.address);
-    if (status == TOOL_OK)
-        status = join_bus(own, device, platform);
-    free(device);
-    return own->bus != NULL && status == TOOL_OK ? make_road(own, address) : status;
+    status = join_bus(own, address, platform);
+    return status == TOOL_OK ? make_road(own, address) : status;
 }
 
 static void icmb_close(struct tool_road *road)
@@ -291,7 +217,7 @@ static void icmb_close(struct tool_road *road)
     struct icmb *own = road->own;
 
     fwr_icmb_road_end(own->icmb);
-    leave_bus(own->bus);
+    leave_bus(own);
     free(own->storage);
 }
 

@@ -38,6 +38,8 @@ struct tool_road_events {
                   size_t length);
     /* The road opened or is worth another try (FWR_OK), or went down. May be NULL. */
     void (*state)(void *ctx, struct tool_road *road, int error);
+    /* The body of a Block Data that the peer sent to everybody. May be NULL. */
+    void (*heard)(void *ctx, struct tool_road *road, const uint8_t *data, size_t length);
 };
 
 struct tool_road_kind;

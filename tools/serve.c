@@ -16,6 +16,7 @@
 
 #include "tools/artifact.h"
 #include "tools/bluetooth-listener.h"
+#include "tools/icmb-listener.h"
 #include "tools/json.h"
 #include "tools/listener.h"
 #include "tools/net.h"
@@ -27,10 +28,10 @@
 
 struct server {
     /* the command line */
-    struct tool_list listen, interfaces, serial, bluetooth, suites;
+    struct tool_list listen, interfaces, serial, bluetooth, icmb, suites;
     const char *user, *password_file, *kg_file, *trust_path;
     const char *password_argument, *serial_mode, *coding;
-    struct tool_u32 serial_message, transfers, rate, session_limit, idle, iana;
+    struct tool_u32 serial_message, icmb_packet, transfers, rate, session_limit, idle, iana;
     bool json, verbose;
 
     struct fwr_platform platform;
@@ -45,6 +46,7 @@ struct server {
     struct tool_listeners listeners;
     struct tool_serial_listeners lines;
     struct tool_bluetooth_listeners channels;
+    struct tool_icmb_listeners buses;
 };
 
 /* Opens one image, and learns how much memory the donor will need for it. */
@@ -82,7 +84,7 @@ static int open_image(struct server *server, const char *envelope, const char *r
 /* Recipients ask for coded blocks on slow roads only, and coding costs memory. */
 static int choose_codecs(struct server *server)
 {
-    bool slow = server->serial.count > 0 || server->bluetooth.count > 0;
+    bool slow = server->serial.count + server->bluetooth.count + server->icmb.count > 0;
     int codec = slow ? FWR_CODEC_LZ4 : FWR_CODEC_NONE;
 
     if (server->coding != NULL && strcmp(server->coding, "lz4") == 0)
@@ -161,23 +163,26 @@ static int open_sockets(struct server *server)
     return status;
 }
 
-/* Where lines or channels are named, sockets are opened only if they are, too. */
+/* Where lines, channels or buses are named, sockets are opened only if they are, too. */
 static int open_listeners(struct server *server)
 {
-    bool lines = server->serial.count > 0;
+    bool lines = server->serial.count > 0, buses = server->icmb.count > 0;
     bool sockets = server->listen.count > 0 || server->interfaces.count > 0;
     int status = TOOL_OK;
 
-    if (sockets || (!lines && server->bluetooth.count == 0))
+    if (sockets || (!lines && !buses && server->bluetooth.count == 0))
         status = open_sockets(server);
     if (status == TOOL_OK && lines)
         status = tool_serial_listeners_open(&server->lines, &server->serial, server->serial_mode,
                                             server->serial_message.value, server->iana.value,
                                             &server->oem);
+    if (status == TOOL_OK && buses)
+        status = tool_icmb_listeners_open(&server->buses, &server->icmb, server->icmb_packet.value,
+                                          server->iana.value, &server->platform, &server->oem);
     if (status == TOOL_OK && server->bluetooth.count > 0)
         status =
             tool_bluetooth_listeners_open(&server->channels, &server->bluetooth, server->iana.value,
-                                          &server->oem, !lines && !sockets);
+                                          &server->oem, !lines && !buses && !sockets);
     return status;
 }
 
@@ -191,6 +196,7 @@ static void print_ready(const struct server *server)
         tool_listeners_print(&server->listeners);
         tool_serial_listeners_print(&server->lines);
         tool_bluetooth_listeners_print(&server->channels);
+        tool_icmb_listeners_print(&server->buses);
         printf("\n");
         fflush(stdout);
         return;
@@ -200,33 +206,43 @@ static void print_ready(const struct server *server)
     list = tool_listeners_json(&server->listeners);
     tool_serial_listeners_json(&server->lines, list);
     tool_bluetooth_listeners_json(&server->channels, list);
+    tool_icmb_listeners_json(&server->buses, list);
     json_object_object_add(object, "listening", list);
     tool_json_print(object);
 }
 
 static void loop(struct server *server)
 {
-    struct pollfd
-        handles[TOOL_LISTENERS_HANDLES + TOOL_SERIAL_LISTENERS_MAX + TOOL_BLUETOOTH_HANDLES_MAX];
+    struct pollfd handles[TOOL_LISTENERS_HANDLES + TOOL_SERIAL_LISTENERS_MAX +
+                          TOOL_BLUETOOTH_HANDLES_MAX + TOOL_ICMB_LISTENERS_MAX];
     struct fwr_donor *donor = server->oem.donor;
 
     while (!tool_stopped()) {
         bool busy = fwr_donor_step(donor, tool_now()) == FWR_PENDING;
+
+        tool_icmb_listeners_speak(&server->buses);
+
         uint64_t next = busy ? 0 : fwr_donor_next_timeout(donor);
         uint64_t due = tool_listeners_next_timeout(&server->listeners);
         size_t sockets = tool_listeners_handles(&server->listeners, handles);
         size_t lines = tool_serial_listeners_handles(&server->lines, handles + sockets);
         struct pollfd *channels = handles + sockets + lines;
         size_t others = tool_bluetooth_listeners_handles(&server->channels, channels);
+        struct pollfd *buses = channels + others;
+        size_t count =
+            sockets + lines + others + tool_icmb_listeners_handles(&server->buses, buses);
 
         next = due < next ? due : next;
         due = tool_serial_listeners_next_timeout(&server->lines);
         next = due < next ? due : next;
         due = tool_bluetooth_listeners_next_timeout(&server->channels);
-        tool_poll(handles, sockets + lines + others, due < next ? due : next);
+        next = due < next ? due : next;
+        due = tool_icmb_listeners_next_timeout(&server->buses);
+        tool_poll(handles, count, due < next ? due : next);
         tool_listeners_work(&server->listeners, handles);
         tool_serial_listeners_work(&server->lines, handles + sockets);
         tool_bluetooth_listeners_work(&server->channels, channels);
+        tool_icmb_listeners_work(&server->buses, buses);
         if (fwr_donor_next_timeout(donor) <= tool_now())
             fwr_donor_timeout(donor, tool_now());
     }
@@ -240,15 +256,19 @@ static void print_end(const struct server *server)
 
     fwr_donor_status(server->oem.donor, &status);
     if (!server->json) {
-        printf("stopped: %llu bytes sent in %lu requests, %lu refused as busy\n",
+        printf("stopped: %llu bytes sent in %lu requests, %lu refused as busy",
                (unsigned long long)status.bytes_sent, (unsigned long)status.requests,
                (unsigned long)status.refused);
+        if (server->icmb.count > 0)
+            printf("; %llu bytes to everybody at once", (unsigned long long)status.bytes_broadcast);
+        printf("\n");
         return;
     }
     object = json_object_new_object();
     tool_json_number(object, "bytes_sent", status.bytes_sent);
     tool_json_number(object, "requests", status.requests);
     tool_json_number(object, "refused", status.refused);
+    tool_json_number(object, "bytes_broadcast", status.bytes_broadcast);
     tool_json_print(object);
 }
 
@@ -280,6 +300,7 @@ static void end(struct server *server)
     tool_listeners_close(&server->listeners);
     tool_serial_listeners_close(&server->lines);
     tool_bluetooth_listeners_close(&server->channels);
+    tool_icmb_listeners_close(&server->buses);
     if (server->oem.donor != NULL)
         fwr_donor_end(server->oem.donor);
     free(server->donor_storage);
@@ -293,6 +314,7 @@ int tool_serve(int argc, char **argv)
     static struct server server = {.user = "fwrecover",
                                    .serial_mode = "basic",
                                    .serial_message = {FWR_SERIAL_MESSAGE_DEFAULT, false},
+                                   .icmb_packet = {FWR_ICMB_DATA_MAX, false},
                                    .iana = {FWR_IANA_DEFAULT, false}};
     const struct tool_option options[] = {
         {"listen", 'l', TOOL_LIST, &server.listen, "HOST[:PORT]",
@@ -303,6 +325,11 @@ int tool_serve(int argc, char **argv)
          0, 0},
         {"bluetooth", 0, TOOL_LIST, &server.bluetooth, "[ADDRESS/]CHANNEL",
          "answer on this Bluetooth channel of one adapter or all, as on a serial line", 0, 0},
+        {"icmb", 0, TOOL_LIST, &server.icmb, "DEVICE[:BAUD]/ADDRESS",
+         "answer as this node of the bus on a serial device [19200], as on a serial line", 0, 0},
+        {"icmb-packet", 0, TOOL_U32, &server.icmb_packet, "BYTES",
+         "most data of a packet on the bus [256; 24 is what every node takes]",
+         FWR_ICMB_DATA_DEFAULT, FWR_ICMB_DATA_MAX},
         {"serial-mode", 0, TOOL_TEXT, &server.serial_mode, "MODE",
          "of the lines: basic (default) or terminal", 0, 0},
         {"serial-message", 0, TOOL_U32, &server.serial_message, "BYTES",
@@ -325,7 +352,7 @@ int tool_serve(int argc, char **argv)
         {"rate", 0, TOOL_U32, &server.rate, "BYTES", "most bytes per second of all transfers [any]",
          1, 0},
         {"coding", 0, TOOL_TEXT, &server.coding, "CODEC",
-         "of blocks for slow roads: lz4 (default with --serial or --bluetooth) or none", 0, 0},
+         "of blocks for slow roads: lz4 (default where such a road is) or none", 0, 0},
         {"sessions", 0, TOOL_U32, &server.session_limit, "N", "at once [8]", 1, UINT8_MAX},
         {"idle", 0, TOOL_U32, &server.idle, "SECONDS", "until a silent session ends [60]", 1,
          86400},
@@ -337,8 +364,8 @@ int tool_serve(int argc, char **argv)
     const struct tool_usage_text usage = {
         "serve",
         "ENVELOPE RAW [ENVELOPE RAW...]",
-        "Gives signed images to recipients over IPMI LAN (RMCP+), serial lines and\n"
-        "Bluetooth, in the foreground, until SIGTERM or SIGINT.",
+        "Gives signed images to recipients over IPMI LAN (RMCP+), serial lines,\n"
+        "Bluetooth and ICMB, in the foreground, until SIGTERM or SIGINT.",
         options,
         2,
         2 * FWR_DONOR_IMAGES_MAX};

@@ -64,7 +64,7 @@ EXTRA_DIST += tests/e2e/bluetooth_guest
 if TOOLS
 if RECIPIENT
 if DONOR
-check_scripts += tests/e2e/bluetooth
+check_scripts += tests/e2e/bluetooth tests/e2e/tool_icmb
 endif
 endif
 endif

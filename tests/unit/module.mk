@@ -52,9 +52,12 @@ unit_tests += tests/unit/test_tool_input
 tests_unit_test_tool_input_SOURCES = tests/unit/test_tool_input.c \
 	tools/layout.c tools/number.c tools/say.c
 if TOOLS
-unit_tests += tests/unit/test_outbox
+unit_tests += tests/unit/test_outbox tests/unit/test_peers
 endif
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c tools/outbox.c tools/outbox.h
+tests_unit_test_peers_SOURCES = tests/unit/test_peers.c tools/peers.c tools/json.c tools/number.c
+tests_unit_test_peers_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS)
+tests_unit_test_peers_LDADD = $(LDADD) $(JSON_C_LIBS)
 unit_tests += tests/unit/test_floors
 EXTRA_DIST += tests/unit/fake_floors.h
 
