@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
@@ -32,6 +34,17 @@ static uint64_t now_us(const struct sim_icmb *icmb)
     if (icmb->sys->get_monotonic_time(icmb->sys, &now) != 0)
         return 0;
     return (uint64_t)now.tv_sec * SECOND_US + (uint64_t)now.tv_usec;
+}
+
+static void set_timer(struct sim_icmb *icmb, uint64_t wait)
+{
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(wait / SECOND_US),
+                                           .tv_nsec = (long)(wait % SECOND_US) * 1000}};
+
+    if (wait == 0)
+        when.it_value.tv_nsec = 1; /* nothing would stop it */
+    if (icmb->begun)
+        (void)timerfd_settime(icmb->timer, 0, &when, NULL);
 }
 
 /* ---- requests from the bus ---- */
@@ -203,8 +216,7 @@ void sim_icmb_command(struct sim_icmb *icmb, channel_t *channel, msg_t *message)
         ipmi_handle_smi_rsp(channel, message, reply, (int)length);
     }
     /* Not at once: the message may have come out of the bridge itself. */
-    icmb->sys->stop_timer(icmb->timer);
-    icmb->sys->start_timer(icmb->timer, &(struct timeval){0});
+    set_timer(icmb, 0);
 }
 
 /* ---- what else the bridge tells ---- */
@@ -289,7 +301,6 @@ static void rearm(struct sim_icmb *icmb, uint64_t now)
     uint64_t next = fwr_icmb_bridge_next_timeout(icmb->bridge);
     uint64_t port = sim_port_next_timeout(&icmb->port);
     uint64_t wait = IDLE_US;
-    struct timeval timeout;
 
     if (port < FWR_NEVER / 1000 && port * 1000 < next)
         next = port * 1000;
@@ -297,10 +308,7 @@ static void rearm(struct sim_icmb *icmb, uint64_t now)
         wait = 0;
     else if (next - now < wait)
         wait = next - now;
-    timeout.tv_sec = (time_t)(wait / SECOND_US);
-    timeout.tv_usec = (suseconds_t)(wait % SECOND_US);
-    icmb->sys->stop_timer(icmb->timer);
-    icmb->sys->start_timer(icmb->timer, &timeout);
+    set_timer(icmb, wait);
 }
 
 /* What the donor has for everybody, as far as there is room for it. */
@@ -321,7 +329,7 @@ void sim_icmb_turn(struct sim_icmb *icmb)
     uint8_t bytes[PORTION_MAX];
     size_t length;
 
-    if (icmb->timer == NULL)
+    if (!icmb->begun)
         return;
     sim_port_timeout(&icmb->port, now / 1000);
     if (fwr_icmb_bridge_next_timeout(icmb->bridge) <= now)
@@ -351,10 +359,12 @@ static uint64_t now_ms(void *ctx)
     return now_us(ctx) / 1000;
 }
 
-static void timed(void *ctx)
+static void timed(int fd, void *ctx)
 {
     struct sim_icmb *icmb = ctx;
+    uint64_t times;
 
+    (void)!read(fd, &times, sizeof(times)); /* or it was set anew meanwhile */
     if (!icmb->fresh)
         sim_icmb_turn(icmb);
     if (icmb->fresh)
@@ -423,7 +433,13 @@ int sim_icmb_init(struct sim_icmb *icmb)
 
 int sim_icmb_begin(struct sim_icmb *icmb)
 {
-    if (icmb->sys->alloc_timer(icmb->sys, timed, icmb, &icmb->timer) != 0)
+    ipmi_io_t *io;
+
+    icmb->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (icmb->timer < 0)
+        return FWR_E_IO;
+    icmb->begun = true;
+    if (icmb->sys->add_io_hnd(icmb->sys, icmb->timer, timed, icmb, &io) != 0)
         return FWR_E_MEMORY;
     sim_icmb_turn(icmb);
     return FWR_OK;
@@ -435,6 +451,9 @@ void sim_icmb_end(struct sim_icmb *icmb)
         return;
     fwr_icmb_bridge_end(icmb->bridge);
     sim_port_end(&icmb->port);
+    if (icmb->begun)
+        close(icmb->timer);
+    icmb->begun = false;
     free(icmb->storage);
     icmb->bridge = NULL;
     icmb->storage = NULL;

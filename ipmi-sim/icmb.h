@@ -54,7 +54,8 @@ struct sim_icmb {
     bool fresh;     /* something came that the engines should hear of */
     struct sim_port port;
     struct fwr_tty_port_config port_config;
-    ipmi_timer_t *timer;
+    bool begun;
+    int timer; /* a timerfd: lanserv's own timers round up to milliseconds, two characters */
     struct {
         channel_t *channel;
         msg_t *message;          /* NULL: free */

@@ -23,7 +23,7 @@ struct fwr_broadcast {
 struct fwr_broadcasts {
     struct fwr_broadcast queue[FWR_BROADCASTS_MAX];
     uint8_t count;
-    bool begun;      /* something of the queue was sent */
+    bool begun;      /* something of the queue was sent, or may be */
     uint64_t queued; /* when it was empty last */
     uint64_t joined; /* when somebody last got nearer to asking for blocks */
 };

@@ -668,6 +668,9 @@ void fwr_donor_timeout(struct fwr_donor *d, uint64_t now)
     d->catalogue.now = now;
     leases_sweep(d, now);
     fwr_catalogue_timeout(&d->catalogue);
+    /* Whether the link has room now is its caller's affair: no second deadline for that. */
+    if (fwr_broadcasts_begin(&d->broadcasts) <= now)
+        d->broadcasts.begun = true;
 }
 
 void fwr_donor_session_closed(struct fwr_donor *d, uint16_t link, uint32_t session)

@@ -8,8 +8,8 @@ import time
 import lab as e2e
 from lab import need
 
-BAUD, BITS = 19200, 10
-# Data of a Read Tree or Read Blocks packet; of a reply the payload lacks completion code and cookie.
+BITS = 10  # of a character
+# Data of a Read Blocks packet; what a reply has before its payload: completion code and cookie.
 REQUEST, REPLY_HEAD = 14, 2
 
 
@@ -70,18 +70,18 @@ class Meter:
         self.exchange = (2 * 2 + (2 * around + REQUEST + packet) * (1 + escaped) +
                          self.gap + self.gap_reply)
         self.block = packet - REPLY_HEAD
-        # Bytes a second: whole blocks, one exchange after the other, and nothing else.
-        self.limit = BAUD / BITS * self.block / self.exchange
         self.before = bus.stats()
-        self.begin = time.monotonic()
+        # Bytes a second: whole blocks, one exchange after the other, and nothing else.
+        characters = self.before["speed"] * self.before["baud"] / BITS
+        self.limit = characters * self.block / self.exchange
 
-    def stop(self, status):
-        """Called when the recovery is over; `status` is the recipient's."""
-        self.seconds = time.monotonic() - self.begin
+    def stop(self, *statuses):
+        """Called when the recovery is over, with the recipients' last words."""
         after = self.bus.stats()
         self.characters, self.packets, self.collisions = (
             after[key] - self.before[key] for key in ("characters", "packets", "collisions"))
-        self.payload = status.bytes_received
+        self.payload = sum(status.bytes_received for status in statuses)
+        self.seconds = max(status.elapsed_ms for status in statuses) / 1000
         # Nearly every packet is a request or its reply, so that they share the gaps evenly.
         self.taken = self.characters + self.packets * (self.gap + self.gap_reply) / 2
         self.by_clock = self.payload / self.seconds / self.limit

@@ -129,7 +129,8 @@ class Peer:
         self.peer, medium, self.reason, flags, self.tag, self.bytes, self.rate, self.round_trip = (
             struct.unpack("<BBBB8sIIH", entry[:22]))
         self.medium = self.MEDIA[medium]
-        self.asked, self.carries, self.dropped = (bool(flags >> bit & 1) for bit in range(3))
+        self.asked, self.serving, self.dropped, self.carries = (
+            bool(flags >> bit & 1) for bit in range(4))
 
 
 class Witness:

@@ -22,7 +22,8 @@ check_scripts += tests/e2e/demo tests/e2e/readme
 check_scripts += tests/e2e/sim_recover tests/e2e/sim_deaths tests/e2e/sim_config \
 	tests/e2e/sim_latency tests/e2e/sim_memory tests/e2e/sim_rules tests/e2e/sim_console \
 	tests/e2e/sim_faults tests/e2e/sim_kills tests/e2e/threats_donor tests/e2e/threats_client
-check_scripts += tests/e2e/sim_trust tests/e2e/sim_icmb tests/e2e/serial tests/e2e/lan_roads
+check_scripts += tests/e2e/sim_trust tests/e2e/sim_icmb tests/e2e/icmb_recover tests/e2e/serial \
+	tests/e2e/lan_roads tests/e2e/road_change
 
 # `make kills`: processes killed at 100 points of a recovery; KILLS takes options.
 check_LTLIBRARIES += witness.la
@@ -55,7 +56,7 @@ endif
 endif
 if EMULATORS
 check_scripts += tests/e2e/icmb_bus
-EXTRA_DIST += tests/e2e/bus.py
+EXTRA_DIST += tests/e2e/bus.py tests/e2e/chassis.py
 endif
 # A virtual machine with a kernel that has Bluetooth; `make check-bluetooth` shows what it says.
 check_PROGRAMS += tests/e2e/bluetooth_node

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -83,9 +83,18 @@ class Net:
         return inside(self.names[short])
 
 
+class Here:
+    """In the place of a Net, where no namespaces are needed."""
+
+    @staticmethod
+    def inside(_short):
+        return nullcontext()
+
+
 class Relay(threading.Thread):
     """A bad road between (namespace, address, port) and another such: it listens at the first, and
-    sends on to the second from a socket of its own for each who calls."""
+    sends on to the second from a socket of its own for each who calls. While it is `cut` nothing
+    comes through, and nobody is told."""
 
     def __init__(self, net, near, far, seed, loss=0.0, delay=(0.0, 0.0), repeat=0.0, longest=None):
         super().__init__(daemon=True)
@@ -97,7 +106,7 @@ class Relay(threading.Thread):
         self.waiting, self.order, self.last = [], 0, {}
         self.callers = {}  # our socket to the far side -> who calls
         self.ways = {}
-        self.over = False
+        self.over = self.cut = False
         with net.inside(near[0]):
             self.near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.near.bind((near[1], near[2]))
@@ -110,7 +119,7 @@ class Relay(threading.Thread):
         if self.longest is not None and len(data) > self.longest:
             self.counts["refused"] += 1
             return
-        if self.draw.random() < self.loss:
+        if self.cut or self.draw.random() < self.loss:
             self.counts["lost"] += 1
             return
         copies = 1

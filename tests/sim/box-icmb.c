@@ -18,7 +18,8 @@
 #define WAIT_MS     2000 /* for offers: more than on a LAN */
 #define LEAST_RATE  16
 #define ROUND_TRIP  40
-#define REPLY_LATER 0 /* of a bridge's `serve` */
+#define BUS_LINK    BOX_NODES_MAX /* the caller's; the others' are numbers of nodes */
+#define REPLY_LATER 0             /* of a bridge's `serve` */
 
 struct box_drop {
     struct box *box;
@@ -45,11 +46,13 @@ bool box_bus_wanted(uint64_t seed)
 
 void box_bus_limits(const struct box *box, struct fwr_link_limits *limits)
 {
-    *limits = (struct fwr_link_limits){.max_request = (uint16_t)(box->bus->packet - 2),
-                                       .max_reply = (uint16_t)(box->bus->packet - 1),
-                                       .window = FWR_ICMB_OUTSTANDING_DEFAULT - 1,
-                                       .medium = FWR_MEDIUM_ICMB,
-                                       .round_trip_ms = ROUND_TRIP};
+    *limits =
+        (struct fwr_link_limits){.max_request = (uint16_t)(box->bus->packet - 2),
+                                 .max_reply = (uint16_t)(box->bus->packet - 1),
+                                 .window = FWR_ICMB_OUTSTANDING_DEFAULT - 1,
+                                 .medium = FWR_MEDIUM_ICMB,
+                                 .round_trip_ms = ROUND_TRIP,
+                                 .broadcast = (uint16_t)(box->bus->packet - FWR_BLOCK_DATA_HEADER)};
 }
 
 /* ---- time ---- */
@@ -85,6 +88,31 @@ static void post(struct box *box)
     box_post(box, at, BOX_EVENT_BUS, 0, NULL);
 }
 
+/* What a donor has for everybody goes out as fast as the bus takes it; a liar's, changed. */
+static void tell_all(struct box_node *n)
+{
+    struct box *box = n->box;
+    struct box_bus *bus = box->bus;
+    struct fwr_icmb_bridge *bridge = bus->net.stations[n->index].bridge;
+    uint8_t data[FWR_ICMB_DATA_MAX];
+
+    while (n->up && n->donor != NULL && fwr_icmb_bridge_can_broadcast(bridge)) {
+        int length = fwr_donor_next_broadcast(n->donor, box_clock(n), BUS_LINK, data, bus->packet);
+        if (length <= 0)
+            return;
+        if (n->console != NULL && (n->console->lies & BOX_LIES_BLOCK) &&
+            seeded_below(&bus->random, n->console->often) == 0) {
+            data[length - 1] ^= 0x10;
+            box->counts[BOX_LIE_BLOCK]++;
+        }
+        box->counts[BOX_TOLD_ALL]++;
+        fwr_icmb_bridge_broadcast(bridge, box->now * 1000,
+                                  (uint8_t)(n->oem.command_base + FWR_CMD_BLOCK_DATA), data,
+                                  (size_t)length);
+        icmb_net_touch(&bus->net, n->index);
+    }
+}
+
 void box_bus_run(struct box *box, uint64_t at)
 {
     struct box_bus *bus = box->bus;
@@ -99,6 +127,8 @@ void box_bus_run(struct box *box, uint64_t at)
                 fwr_icmb_road_timeout(road, box->now);
         }
     }
+    for (uint8_t i = 0; i < box->node_count; i++)
+        tell_all(&box->nodes[i]);
     post(box);
 }
 
@@ -204,6 +234,22 @@ static void take_reply(void *ctx, uint8_t command, const uint8_t *reply, size_t 
     box_message_free(d->box, m);
 }
 
+/* Heard from whom it names as its source, which may be anybody. */
+static void take_block(void *ctx, uint64_t now_us, uint16_t source, uint8_t command,
+                       const uint8_t *data, size_t length)
+{
+    struct box_node *n = ctx;
+    struct box_bmc *b = n->bmc;
+
+    (void)now_us;
+    if (command != n->oem.command_base + FWR_CMD_BLOCK_DATA)
+        return;
+    for (uint8_t k = 0; k < b->config.peer_count; k++)
+        if (source == ADDRESS(b->peer_nodes[k]))
+            fwr_recipient_heard(b->recipient, box_clock(n), k, data, length);
+    box_wake(n, n->box->now);
+}
+
 static void take_state(void *ctx, int error, const struct fwr_link_limits *limits)
 {
     struct box_drop *d = ctx;
@@ -242,7 +288,8 @@ void box_bus_on(struct box_node *n)
                                      .ctx = n,
                                      .address = ADDRESS(n->index),
                                      .packet = bus->packet,
-                                     .serve = serve};
+                                     .serve = serve,
+                                     .broadcast = n->bmc != NULL ? take_block : NULL};
 
     icmb_net_run(&bus->net, n->box->now * 1000);
     icmb_net_on(&bus->net, n->index, &config);

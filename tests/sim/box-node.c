@@ -213,7 +213,8 @@ static struct fwr_caller caller_of(const struct box_node *n, const struct box_me
                                    .privilege = FWR_PRIVILEGE_USER,
                                    .security = FWR_SECURITY_NONE,
                                    .session = m->session,
-                                   .max_reply = limits.max_reply};
+                                   .max_reply = limits.max_reply,
+                                   .broadcast = limits.broadcast};
     }
     return (struct fwr_caller){
         .link = m->from,

@@ -106,6 +106,7 @@ struct box_node;
     X(UNPROVEN, "boots not proven in time")                                                        \
     X(FLOOR, "security floors raised")                                                             \
     X(OVER_ICMB, "answers of donors over ICMB")                                                    \
+    X(TOLD_ALL, "blocks broadcast there")                                                          \
     X(COLLIDED, "characters that collided there")                                                  \
     X(BLOCKED, "nodes that blocked it")                                                            \
     X(FAILED, "runs that failed")

@@ -294,6 +294,10 @@ static void test_donor_sends_once_for_several(void **state)
     /* Those who come are waited for; then everything comes once, in order. */
     assert_int_equal(next_broadcast(LINK, data, sizeof(data)), 0);
     w.now += 1000;
+    /* A link that has no room does not keep us busy. */
+    assert_true(fwr_donor_next_timeout(w.donors[0].engine) <= w.now);
+    fwr_donor_timeout(w.donors[0].engine, w.now);
+    assert_true(fwr_donor_next_timeout(w.donors[0].engine) > w.now);
     assert_int_equal(next_broadcast(LINK + 1, data, sizeof(data)), 0);
     assert_int_equal(next_broadcast(LINK, data, FWR_BLOCK_DATA_HEADER), 0);
     uint32_t expected = 0;
