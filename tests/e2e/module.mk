@@ -9,7 +9,7 @@ noinst_HEADERS += tests/e2e/udp.h
 EXTRA_DIST += tests/e2e/tool.bash
 if TOOLS
 check_scripts += tests/e2e/tool_help tests/e2e/tool_image tests/e2e/tool_bmc tests/e2e/tool_recover \
-	tests/e2e/tool_serve tests/e2e/tool_trust tests/e2e/tool_bluetooth \
+	tests/e2e/tool_serve tests/e2e/tool_store tests/e2e/tool_trust tests/e2e/tool_bluetooth \
 	tests/e2e/example
 endif
 check_PROGRAMS += tests/e2e/media_client
