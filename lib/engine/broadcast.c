@@ -15,31 +15,22 @@ static bool same(const struct fwr_broadcast *a, const struct fwr_broadcast *b)
     return a->link == b->link && a->image == b->image && a->epoch == b->epoch;
 }
 
-/* Compares with the queue from index `from` on: what overlaps leaves a piece on either side. */
-static int add_from(struct fwr_broadcasts *b, const struct fwr_broadcast *range, uint8_t from)
+/* Whether the byte at `at` is queued; *until is moved back to where that changes. */
+static bool is_queued(const struct fwr_broadcasts *b, const struct fwr_broadcast *range,
+                      uint64_t at, uint64_t *until)
 {
-    struct fwr_broadcast piece = *range;
-    int error = FWR_OK;
-
-    for (uint8_t i = from; i < b->count; i++) {
-        const struct fwr_broadcast q = b->queue[i];
-        if (!same(&q, range) || q.end <= range->at || q.at >= range->end)
+    for (uint8_t i = 0; i < b->count; i++) {
+        const struct fwr_broadcast *q = &b->queue[i];
+        if (!same(q, range) || q->end <= at)
             continue;
-        if (range->at < q.at) {
-            piece.end = q.at;
-            error = add_from(b, &piece, (uint8_t)(i + 1));
+        if (q->at <= at) {
+            *until = q->end;
+            return true;
         }
-        if (!error && range->end > q.end) {
-            piece.at = q.end;
-            piece.end = range->end;
-            error = add_from(b, &piece, (uint8_t)(i + 1));
-        }
-        return error;
+        if (q->at < *until)
+            *until = q->at;
     }
-    if (b->count == FWR_BROADCASTS_MAX)
-        return FWR_E_BUSY;
-    b->queue[b->count++] = piece;
-    return FWR_OK;
+    return false;
 }
 
 int fwr_broadcasts_add(struct fwr_broadcasts *b, uint64_t now, const struct fwr_broadcast *range)
@@ -48,7 +39,17 @@ int fwr_broadcasts_add(struct fwr_broadcasts *b, uint64_t now, const struct fwr_
         b->begun = false;
         b->queued = now;
     }
-    return add_from(b, range, 0);
+    for (uint64_t at = range->at, until; at < range->end; at = until) {
+        until = range->end;
+        if (is_queued(b, range, at, &until))
+            continue;
+        if (b->count == FWR_BROADCASTS_MAX)
+            return FWR_E_BUSY;
+        b->queue[b->count] = *range;
+        b->queue[b->count].at = at;
+        b->queue[b->count++].end = until;
+    }
+    return FWR_OK;
 }
 
 void fwr_broadcasts_join(struct fwr_broadcasts *b, uint64_t now)
