@@ -163,7 +163,7 @@ bool bus_order_later(struct bus *bus, uint64_t at_us, const char *text)
     for (; at > 0 && bus->orders[at - 1].at_us > at_us; at--)
         bus->orders[at] = bus->orders[at - 1];
     bus->orders[at].at_us = at_us;
-    strcpy(bus->orders[at].text, text);
+    memcpy(bus->orders[at].text, text, strlen(text) + 1);
     bus->order_count++;
     return true;
 }

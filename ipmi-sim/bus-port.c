@@ -4,6 +4,7 @@
  * is taken from the kernel at once, because a flush by its owner reaches our queue only; what
  * nobody reads is lost. While nobody has it open the node is away: it sends and hears nothing.
  */
+// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc reads it
 #define _GNU_SOURCE /* ptsname_r */
 #include "ipmi-sim/icmb-bus.h"
 

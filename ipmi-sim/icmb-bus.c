@@ -3,6 +3,7 @@
  * Joins ptys to one multi-drop bus, in real time, a multiple of it, or as fast as they write: the
  * program fwrecover_icmb_bus, see icmb-bus.h and fwrecover_icmb_bus(1).
  */
+// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc reads it
 #define _GNU_SOURCE /* ppoll */
 #include "ipmi-sim/icmb-bus.h"
 
