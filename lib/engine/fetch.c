@@ -283,6 +283,7 @@ static int stream_progress(struct fwr_fetch *f)
     length = (uint32_t)(f->buffer[0] | f->buffer[1] << 8);
     if (length == f->length) {
         f->coded = false;
+        f->plain = true; /* also where nothing but the head has come */
         f->have -= FWR_STREAM_HEAD;
         f->asked = f->have;
         memmove(f->buffer, f->buffer + FWR_STREAM_HEAD, f->have);

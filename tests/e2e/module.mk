@@ -15,6 +15,7 @@ endif
 check_PROGRAMS += tests/e2e/media_client
 check_scripts += tests/e2e/media
 EXTRA_DIST += tests/e2e/lab.py tests/e2e/wire.py tests/e2e/netns.py tests/e2e/kills.py \
+	tests/e2e/bus.py tests/e2e/chassis.py \
 	tests/e2e/lanserv.supp
 if OPENIPMI
 if TOOLS
@@ -56,7 +57,6 @@ endif
 endif
 if EMULATORS
 check_scripts += tests/e2e/icmb_bus
-EXTRA_DIST += tests/e2e/bus.py tests/e2e/chassis.py
 endif
 # A virtual machine with a kernel that has Bluetooth; `make check-bluetooth` shows what it says.
 check_PROGRAMS += tests/e2e/bluetooth_node
