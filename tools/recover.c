@@ -439,13 +439,15 @@ static int read_page(void *ctx, uint32_t offset, uint8_t *buffer, size_t capacit
     struct fwr_read_page_reply page;
     uint8_t data[FWR_MESSAGE_MAX], reply[PAGE_PIECE];
     int length = fwr_read_page_request_encode(&request, data, sizeof(data));
+    int error;
 
     length = fwr_recipient_request(recovery->recipient, tool_now(), &local_caller,
                                    FWR_CMD_READ_PAGE, data, (size_t)length, reply, sizeof(reply));
-    if (length > 0)
-        length = fwr_read_page_reply_decode(reply, (size_t)length, &page);
-    if (length != FWR_OK)
+    if (length < 0)
         return length;
+    error = fwr_read_page_reply_decode(reply, (size_t)length, &page);
+    if (error != FWR_OK)
+        return error;
     memcpy(buffer, page.data, page.length);
     *got = page.length;
     return FWR_OK;

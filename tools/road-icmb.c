@@ -209,7 +209,7 @@ static int icmb_open(struct tool_road *road, const char *address,
         return tool_error(FWR_E_MEMORY, address, NULL);
     own->road = road;
     status = join_bus(own, address, platform);
-    return status == TOOL_OK ? make_road(own, address) : status;
+    return own->bus != NULL && status == TOOL_OK ? make_road(own, address) : status;
 }
 
 static void icmb_close(struct tool_road *road)
