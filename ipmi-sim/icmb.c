@@ -16,6 +16,8 @@
 #include <fwrecover/command.h>
 #include <fwrecover/error.h>
 
+#define ECHO_MS 500 /* a process on a busy machine hears itself late */
+
 #define BMC_ADDRESS    0x20
 #define TARGET_HEADER  3 /* rsSA, netFn/rsLUN, command */
 #define IDLE_US        1000000
@@ -399,6 +401,7 @@ int sim_icmb_init(struct sim_icmb *icmb)
         .address = first_address(icmb),
         .broadcast_is_zero = config->broadcast_is_zero,
         .packet = config->packet,
+        .echo_timeout_ms = ECHO_MS,
         .outstanding = config->outstanding,
         .gap = config->gap,
         .portion = config->portion,

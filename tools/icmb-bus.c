@@ -11,6 +11,8 @@
 #include "tools/number.h"
 #include "tools/say.h"
 
+#define ECHO_MS 500 /* a process on a busy machine hears itself late */
+
 uint64_t tool_icmb_now(void)
 {
     struct timespec time;
@@ -82,6 +84,7 @@ int tool_icmb_bus_start(struct tool_icmb_bus *bus, const struct fwr_platform *pl
     bus->config.size = sizeof(bus->config);
     bus->config.platform = platform;
     bus->config.bit_rate = bus->line.baud;
+    bus->config.echo_timeout_ms = ECHO_MS;
     bus->storage = calloc(1, fwr_icmb_bridge_storage());
     error = bus->storage == NULL
                 ? FWR_E_MEMORY
