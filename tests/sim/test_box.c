@@ -17,7 +17,7 @@
 
 #define REPLAYED 12
 #define FIRST    1
-#define WORLDS   150 /* a fault is seen within so many, or it is not seen */
+#define WORLDS   400 /* a fault is seen within so many, or it is not seen */
 
 static void a_seed_replays_bit_for_bit(void **state)
 {
