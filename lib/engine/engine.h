@@ -418,8 +418,9 @@ struct fwr_recipient {
     uint32_t unit_size;
     uint32_t guard_unit; /* chip address, or FWR_NO_ADDRESS */
     bool guard_saved;
-    uint16_t guard_changed; /* blocks of the guard unit that were wrong */
-    uint8_t *lane_area;     /* lanes × unit_max bytes, also the buffer of hashing passes */
+    uint8_t guard_id[FWR_ID_SIZE]; /* of the image that the saved guard is of */
+    uint16_t guard_changed;        /* blocks of the guard unit that were wrong */
+    uint8_t *lane_area;            /* lanes × unit_max bytes, also the buffer of hashing passes */
     uint32_t unit_max;
     uint8_t *block;         /* one block, for reading back */
     struct fwr_lane *lanes; /* config.lanes */

@@ -99,7 +99,7 @@ int fwr_phase_judge(struct fwr_recipient *r, bool *progress)
     if (error)
         return fwr_phase_back_off(r, error);
     r->called = FWR_NONE;
-    if (memcmp(r->journal.id, r->id, FWR_ID_SIZE) != 0)
+    if (memcmp(r->guard_id, r->id, FWR_ID_SIZE) != 0)
         r->guard_saved = r->guard_done = false;
     fwr_recipient_log(r, FWR_LOG_NOTICE,
                       "chosen: version %s, sequence %u, security version %u; %u of %u donors were "

@@ -222,6 +222,8 @@ int fwr_phase_guard_save(struct fwr_recipient *r, bool *progress)
         error = digest(r->lanes[0].buffer, r->unit_size, r->journal.guard);
     if (error)
         return error;
+    /* The journal may still speak of another image: its next record can fail. */
+    memcpy(r->guard_id, r->id, FWR_ID_SIZE);
     r->guard_saved = true;
     r->guard_changed = r->lanes[0].changed;
     r->status.blocks_wrong += r->guard_changed;

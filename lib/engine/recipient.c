@@ -94,6 +94,7 @@ static int resume(struct fwr_recipient *r)
     }
     fwr_repair_owe(r);
     r->guard_saved = r->resumed && j->guarded;
+    memcpy(r->guard_id, j->id, FWR_ID_SIZE);
     r->writing = true;
     if (!r->resumed && j->type == FWR_JOURNAL_COMMIT) {
         /* Committed to something we do not have: looked at again, but not held for ever. */
