@@ -19,11 +19,11 @@
 
 bool fwr_listen_may(const struct fwr_recipient *r, const struct fwr_fetch *f)
 {
-    const struct fwr_donor_peer *p = &r->peers[f->source];
-
+    if (f->source >= r->config.peer_count) /* a console's, or nobody's */
+        return false;
     return f->object == FWR_OBJECT_BLOCKS && !f->alone && !(f->coded && f->have > 0) &&
-           f->source < r->config.peer_count && p->limits.broadcast > 0 &&
-           (p->codecs & FWR_CODEC_BROADCAST) != 0;
+           r->peers[f->source].limits.broadcast > 0 &&
+           (r->peers[f->source].codecs & FWR_CODEC_BROADCAST) != 0;
 }
 
 static uint64_t silence(const struct fwr_recipient *r, uint8_t peer)
@@ -144,7 +144,6 @@ static void fill(struct fwr_recipient *r, struct fwr_fetch *f, uint8_t peer, uin
     struct gap g = {.f = f};
 
     f->coded = false; /* nothing of a stream has come yet */
-
     for (size_t i = 0; i < FWR_PENDING_MAX; i++) {
         struct fwr_pending *q = &r->pending[i];
         if (q->state == FWR_PENDING_FREE || q->purpose != FWR_PURPOSE_READ || q->index != index ||

@@ -144,8 +144,6 @@ void fwr_negotiate_found(struct fwr_recipient *r, uint8_t peer)
     if (r->phase == FWR_PHASE_ASK) {
         r->wanted++;
         ask(r, peer); /* if there is room; else as requests become free */
-    } else if (r->phase == FWR_PHASE_BACKOFF && r->reason == FWR_E_NO_DONOR) {
-        r->deadline = r->now;
     }
 }
 

@@ -15,8 +15,7 @@
 bool fwr_negotiate_is_spare(const struct fwr_recipient *r, uint8_t peer);
 uint8_t fwr_negotiate_donors(const struct fwr_recipient *r);
 
-/* Somebody was found for a spare place: asks it too, if the donors are being asked, or are to be
- * asked again only because there were none. */
+/* Somebody was found for a spare place: asks it too, if the donors are being asked. */
 void fwr_negotiate_found(struct fwr_recipient *r, uint8_t peer);
 
 /* Asks the donors, a sample of them when there are many. */

@@ -23,11 +23,9 @@ uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor
     return window;
 }
 
-/* A road that carries one message at a time: a request waits for those before it. */
-static uint8_t ahead(const struct fwr_donor_peer *p)
+bool fwr_request_is_line(const struct fwr_donor_peer *p)
 {
-    return p->limits.medium == FWR_MEDIUM_ICMB || p->limits.medium == FWR_MEDIUM_SERIAL ? p->sent
-                                                                                        : 0;
+    return p->limits.medium == FWR_MEDIUM_ICMB || p->limits.medium == FWR_MEDIUM_SERIAL;
 }
 
 uint32_t fwr_request_timeout(const struct fwr_donor_peer *p)
@@ -129,7 +127,7 @@ void fwr_request_sent(struct fwr_recipient *r, struct fwr_pending *q)
 
     q->state = FWR_PENDING_SENT;
     q->sent = r->now;
-    q->ahead = ahead(p);
+    q->ahead = fwr_request_is_line(p) ? p->sent : 0; /* waits for those before it */
     /* Doubled every second time: on a road that loses a third of everything, losses in a row are
      * common, and doubling each time would take such a donor for a dead one. */
     wait = wait * (1u + q->ahead) << (q->tries < 10 ? q->tries / 2 : 5);

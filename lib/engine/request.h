@@ -32,6 +32,9 @@ struct fwr_pending *fwr_request_find(struct fwr_recipient *r, uint8_t peer, uint
 /* How many requests a peer may have on their way: what road, donor and congestion allow. */
 uint8_t fwr_request_window(const struct fwr_recipient *r, const struct fwr_donor_peer *p);
 
+/* Whether a road carries one message at a time, of ours and of others on it. */
+bool fwr_request_is_line(const struct fwr_donor_peer *p);
+
 /* Whether the road takes another request now. */
 bool fwr_request_room(const struct fwr_recipient *r, uint8_t peer);
 

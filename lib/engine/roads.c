@@ -120,10 +120,13 @@ void fwr_roads_lost(struct fwr_recipient *r, uint8_t peer)
 
 void fwr_roads_look_up(struct fwr_recipient *r)
 {
-    uint8_t carrying = best_medium(r, true);
     uint64_t next = FWR_NEVER;
+    uint8_t carrying;
 
-    if (r->now < r->look_up_at || carrying == NO_MEDIUM || fwr_negotiate_is_pushed(r))
+    if (r->now < r->look_up_at || fwr_negotiate_is_pushed(r))
+        return;
+    carrying = best_medium(r, true);
+    if (carrying == NO_MEDIUM)
         return;
     for (uint8_t i = 0; i < r->config.peer_count; i++) {
         struct fwr_donor_peer *p = &r->peers[i];

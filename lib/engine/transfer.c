@@ -645,7 +645,7 @@ static void check_rate(struct fwr_recipient *r, uint8_t peer)
     if (p->fetches == 0 || r->now - p->rate_since < stall_period(r, peer))
         return;
     uint64_t needed = (uint64_t)r->config.min_rate * (r->now - p->rate_since) / 1000;
-    if (p->limits.medium >= FWR_MEDIUM_SERIAL) /* others are on the bus too */
+    if (fwr_request_is_line(p)) /* others are on the bus too */
         needed /= SHARED_LINES;
     bool slow = p->rate_bytes < (peer == fwr_push_peer(r) ? 1 : needed);
     fwr_request_measure_rate(r, p);

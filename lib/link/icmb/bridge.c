@@ -321,6 +321,23 @@ static bool goes_beyond(uint8_t command)
            (command >= FWR_ICMB_OEM_FIRST && command <= FWR_ICMB_OEM_LAST);
 }
 
+/* A bridge command that came over the bus. */
+static struct fwr_icmb_call call_of(struct fwr_icmb_bridge *b, uint64_t now_us,
+                                    const struct fwr_icmb_packet *packet, uint8_t *reply,
+                                    size_t capacity)
+{
+    return (struct fwr_icmb_call){.bridge = b,
+                                  .now_us = now_us,
+                                  .privilege = b->config.remote_privilege,
+                                  .source = packet->source,
+                                  .command = packet->command,
+                                  .sequence = packet->sequence,
+                                  .data = packet->data,
+                                  .length = packet->length,
+                                  .reply = reply,
+                                  .capacity = capacity};
+}
+
 /* One that everybody heard: nobody answers, but to Get ICMB Address, at a time of his own. */
 static void serve_for_all(struct fwr_icmb_bridge *b, uint64_t now_us,
                           const struct fwr_icmb_packet *packet)
@@ -337,16 +354,7 @@ static void serve_for_all(struct fwr_icmb_bridge *b, uint64_t now_us,
                                             .slots = ICMB_SPREAD,
                                             .give_up_us = b->config.collect_ms * UINT32_C(1000)};
     uint8_t nothing[FWR_ICMB_DATA_MAX];
-    struct fwr_icmb_call call = {.bridge = b,
-                                 .now_us = now_us,
-                                 .privilege = b->config.remote_privilege,
-                                 .source = packet->source,
-                                 .command = packet->command,
-                                 .sequence = packet->sequence,
-                                 .data = packet->data,
-                                 .length = packet->length,
-                                 .reply = nothing,
-                                 .capacity = sizeof(nothing)};
+    struct fwr_icmb_call call = call_of(b, now_us, packet, nothing, sizeof(nothing));
 
     if (packet->command == FWR_ICMB_GET_ADDRESS && !b->discovered)
         fwr_icmb_line_queue(&b->line, now_us, &answer, &spread);
@@ -378,16 +386,7 @@ static void take_request(struct fwr_icmb_bridge *b, uint64_t now_us,
                          const struct fwr_icmb_packet *packet)
 {
     uint8_t reply[FWR_ICMB_DATA_MAX];
-    struct fwr_icmb_call call = {.bridge = b,
-                                 .now_us = now_us,
-                                 .privilege = b->config.remote_privilege,
-                                 .source = packet->source,
-                                 .command = packet->command,
-                                 .sequence = packet->sequence,
-                                 .data = packet->data,
-                                 .length = packet->length,
-                                 .reply = reply + 1,
-                                 .capacity = (size_t)b->config.packet - 1};
+    struct fwr_icmb_call call = call_of(b, now_us, packet, reply + 1, (size_t)b->config.packet - 1);
     int code;
 
     if (goes_beyond(packet->command)) {
